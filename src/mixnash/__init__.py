@@ -1,0 +1,1 @@
+"""GANs trained to mixed Nash equilibria: populations of generators and critics, on PyTorch Lightning."""

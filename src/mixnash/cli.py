@@ -1,0 +1,120 @@
+"""`train.py`: LightningCLI over our models and data, with run folders that cannot collide."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, final
+
+import pytorch_lightning as pl
+from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities import rank_zero_only
+
+from mixnash.core.errors import InvalidInputError, MixnashError, require
+from mixnash.data.base import AbstractDataModule
+from mixnash.lit.base import AbstractGAN
+from mixnash.lit.callbacks.run_record import RunRecord
+from mixnash.lit.checkpoints import read_checkpoint
+from mixnash.lit.jsonl_logger import JsonLinesLogger
+from mixnash.lit.run_folder import CLAIMED, claim_run_folder, resumable_run, shared_run_folder
+
+BASE = Path(__file__).with_name("base.yaml")
+"""The defaults that every run starts from."""
+
+
+def _seed(value: bool | int) -> int:
+    require(
+        not isinstance(value, bool),
+        f"seed_everything must be an integer, found {str(value).lower()}: every draw of a run comes from it.",
+    )
+    return value
+
+
+@final
+class TrainingCLI(LightningCLI):
+    """Adds run folders, and links what would otherwise be written twice."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Declare our own arguments and links."""
+        parser.add_argument("--experiment", type=str, default="unnamed", help="Folder of the run under runs_dir.")
+        parser.add_argument("--version", type=str | None, default=None, help="Name of the run; version_N if not given.")
+        parser.add_argument("--runs_dir", type=str, default="runs", help="Where all runs are written.")
+        parser.add_argument("--resume", type=str | None, default=None, help="Continue the run in this folder.")
+        parser.link_arguments("seed_everything", "model.init_args.seed", compute_fn=_seed)
+        parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=_seed)
+        parser.link_arguments("data.event_shape", "model.init_args.event_shape", apply_on="instantiate")
+
+    def before_instantiate_classes(self) -> None:
+        """Look at the checkpoint before any work starts."""
+        path = self._get(self.config, "ckpt_path")
+        if path is not None and path not in {"last", "best", "hpc", "registry"}:
+            read_checkpoint(Path(path))
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """Claim the run folder, now that model and data could be built, and attach the loggers."""
+        config = self.config[self.subcommand]
+        if config.trainer.logger is None and not config.trainer.fast_dev_run:
+            folder = self._claim()
+            config.resume = None
+            loggers = [TensorBoardLogger(str(folder), name="", version=""), JsonLinesLogger(folder)]
+            kwargs |= {"logger": loggers, "default_root_dir": str(folder)}
+        return super().instantiate_trainer(**kwargs)
+
+    def _claim(self) -> Path:
+        config = self.config[self.subcommand]
+        folder = shared_run_folder()
+        # Started by torchrun or SLURM, processes share no environment; only the first one writes.
+        if folder is None and rank_zero_only.rank != 0:  # type: ignore[attr-defined]
+            return Path(str(config.runs_dir), str(config.experiment))
+        if folder is None:
+            resume = config.resume
+            folder = Path(resume) if resume else claim_run_folder(config.runs_dir, config.experiment, config.version)
+            os.environ[CLAIMED] = str(folder)
+        return folder
+
+
+def _expand_resume(args: list[str]) -> list[str]:
+    """`--resume RUN_DIR` stands for that run's configuration and last checkpoint as well."""
+    for index, arg in enumerate(args):
+        if arg == "--resume" or arg.startswith("--resume="):
+            folder = arg.partition("=")[2] if "=" in arg else "".join(args[index + 1 : index + 2])
+            config, checkpoint = resumable_run(folder)
+            return [args[0], "--config", str(config), *args[1:], "--ckpt_path", str(checkpoint)]
+    return args
+
+
+def train(args: ArgsType = None) -> TrainingCLI:
+    """Run one subcommand; errors are raised.
+
+    Args:
+        args: command-line words; those of the process if None.
+    """
+    words = sys.argv[1:] if args is None else args
+    try:
+        return TrainingCLI(
+            AbstractGAN,
+            AbstractDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=RunRecord,
+            save_config_kwargs={"overwrite": True},  # the folder is ours: it was claimed
+            seed_everything_default=0,
+            parser_kwargs={
+                name: {"default_config_files": [str(BASE)]} for name in ("fit", "validate", "test", "predict")
+            },
+            trainer_defaults={"use_distributed_sampler": False},  # loaders cut their batches themselves
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            args=_expand_resume(list(words)) if isinstance(words, list) else words,
+        )
+    finally:
+        os.environ.pop(CLAIMED, None)
+
+
+def main(args: ArgsType = None) -> None:
+    """The command: one sentence and exit code 2 for bad input, 3 for a run that stopped being finite."""
+    try:
+        train(args)
+    except MixnashError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2 if isinstance(error, InvalidInputError) else 3) from None

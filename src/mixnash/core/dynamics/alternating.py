@@ -1,0 +1,65 @@
+"""The critics move several times, then the generators once."""
+
+from typing import final
+
+import torch
+
+from mixnash.core.dynamics.base import AbstractDynamics, DynamicsState, move_players, rule_diagnostics
+from mixnash.core.errors import require
+from mixnash.core.rules.base import PlayerRules
+from mixnash.core.types import CRITICS, GENERATORS, AbstractOracle, Feedback, Profile
+
+
+@final
+class Alternating(AbstractDynamics):
+    r"""Alternating descent-ascent: n critic updates on fresh draws, then one generator update that sees the result,
+
+    .. math:: y \leftarrow U(y, V_y(x_t, y)) \;\; (n \text{ times, from } y_t), \qquad
+              x_{t+1} = U(x_t, V_x(x_t, y_{t+1})).
+
+    References:
+        Gulrajani et al., 2017, arXiv 1704.00028, Algorithm 1 (n = 5).
+
+    Args:
+        generators: rules of the generators.
+        critics: rules of the critics; their schedules count n updates per step.
+        critic_steps: n >= 1.
+
+    Raises:
+        InvalidInputError: when `critic_steps` is below 1.
+    """
+
+    def __init__(self, generators: PlayerRules, critics: PlayerRules, critic_steps: int = 1) -> None:
+        require(critic_steps >= 1, f"Alternating dynamics need at least 1 critic step, found {critic_steps}.")
+        self._rules = (generators, critics)
+        self._critic_steps = critic_steps
+
+    @property
+    def draws_per_step(self) -> int:
+        """One per critic update and one for the generators."""
+        return self._critic_steps + 1
+
+    def init(self, profile: Profile) -> DynamicsState:
+        """Both players at rest."""
+        return DynamicsState(self._rules[0].init(profile.generators), self._rules[1].init(profile.critics))
+
+    def step(
+        self, state: DynamicsState, oracle: AbstractOracle, rng: torch.Generator
+    ) -> tuple[DynamicsState, Feedback]:
+        """One step of the class docstring's equations; the feedback carries the last critics' losses."""
+        for _ in range(self._critic_steps):
+            oracle.resample()
+            seen = oracle.feedback(state.profile, CRITICS)
+            state = move_players(self._rules, state, seen, CRITICS, oracle, rng)
+        oracle.resample()
+        feedback = oracle.feedback(state.profile, GENERATORS)
+        state = move_players(self._rules, state, feedback, GENERATORS, oracle, rng)
+        return state, feedback._replace(critic_losses=seen.critic_losses, critic_grads=seen.critic_grads)
+
+    def profile(self, state: DynamicsState) -> Profile:
+        """Both mixed strategies."""
+        return state.profile
+
+    def diagnostics(self, state: DynamicsState) -> dict[str, float]:
+        """Those of the position rules."""
+        return rule_diagnostics(self._rules, state)

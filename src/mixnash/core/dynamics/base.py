@@ -1,0 +1,99 @@
+"""What a dynamics is, and the state that schemes without memory share."""
+
+import abc
+from typing import NamedTuple
+
+import torch
+
+from mixnash.core.rules.base import PlayerRules, PlayerState
+from mixnash.core.types import AbstractOracle, Feedback, Player, Players, Profile, RuleState
+
+
+class DynamicsState(NamedTuple):
+    """Both players, for schemes that remember nothing else."""
+
+    generators: PlayerState
+    critics: PlayerState
+
+    @property
+    def profile(self) -> Profile:
+        """Both mixed strategies."""
+        return Profile(self.generators.population, self.critics.population)
+
+
+class AbstractDynamics(abc.ABC):
+    """A scheme that moves both players by one step; pure: all memory is in the state it returns.
+
+    A step is one update of the generators. Rules count their own updates.
+    """
+
+    @property
+    @abc.abstractmethod
+    def draws_per_step(self) -> int:
+        """How many fresh batches of real samples one step consumes."""
+
+    @abc.abstractmethod
+    def init(self, profile: Profile) -> RuleState:
+        """The state before the first step."""
+
+    @abc.abstractmethod
+    def step(self, state: RuleState, oracle: AbstractOracle, rng: torch.Generator) -> tuple[RuleState, Feedback]:
+        """One step: the new state, and the last feedback the generators moved on (for monitoring)."""
+
+    @abc.abstractmethod
+    def profile(self, state: RuleState) -> Profile:
+        """Both mixed strategies at a state."""
+
+    @abc.abstractmethod
+    def diagnostics(self, state: RuleState) -> dict[str, float]:
+        """The numbers worth plotting, such as `generators/step_size`."""
+
+
+def move_players(
+    rules: tuple[PlayerRules, PlayerRules],
+    state: DynamicsState,
+    feedback: Feedback,
+    players: Players,
+    oracle: AbstractOracle,
+    rng: torch.Generator,
+) -> DynamicsState:
+    """Move some of the players by their rules on one feedback: generators first, so the draws have an order.
+
+    Args:
+        rules: those of the generators and those of the critics.
+        state: where the players are.
+        feedback: must hold the gradients of `players`.
+        players: who moves.
+        oracle: projects the new positions.
+        rng: noise of the position rules.
+    """
+    generators, critics = state
+    if Player.GENERATOR in players:
+        assert feedback.generator_grads is not None
+        generators = rules[0].move(
+            generators,
+            feedback.generator_grads,
+            feedback.generator_losses,
+            rng,
+            lambda params: oracle.project(Player.GENERATOR, params),
+        )
+    if Player.CRITIC in players:
+        assert feedback.critic_grads is not None
+        critics = rules[1].move(
+            critics,
+            feedback.critic_grads,
+            feedback.critic_losses,
+            rng,
+            lambda params: oracle.project(Player.CRITIC, params),
+        )
+    return DynamicsState(generators, critics)
+
+
+def rule_diagnostics(rules: tuple[PlayerRules, PlayerRules], state: DynamicsState) -> dict[str, float]:
+    """What the position rules of both players want plotted, by player."""
+    named = zip(("generators", "critics"), rules, state, strict=True)
+    return {
+        f"{player}/{name}": value
+        for player, rule, player_state in named
+        for name, value in rule.position.diagnostics(player_state.position).items()
+    }

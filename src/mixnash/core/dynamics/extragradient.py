@@ -1,0 +1,63 @@
+"""Look ahead, then move on what was seen there."""
+
+from typing import final
+
+import torch
+
+from mixnash.core.dynamics.base import AbstractDynamics, DynamicsState, move_players, rule_diagnostics
+from mixnash.core.rules.base import PlayerRules
+from mixnash.core.types import BOTH, AbstractOracle, Feedback, Profile
+
+
+@final
+class Extragradient(AbstractDynamics):
+    r"""Extragradient, or mirror prox when the weights move too,
+
+    .. math:: w_t = U(z_t, V(z_t; \xi)), \qquad z_{t+1} = U(z_t, V(w_t; \xi')).
+
+    Only the positions and weights of the look-ahead are used: its rule states (Adam's moments) are dropped, so states
+    advance once per step. Langevin rules add noise in both updates, drawn independently.
+
+    References:
+        Korpelevich, 1976; Nemirovski, 2004, Prox-method; Juditsky, Nemirovski, Tauvel, 2011, arXiv 0809.0815 for
+        independent samples.
+
+    Args:
+        generators: rules of the generators.
+        critics: rules of the critics.
+        same_sample: whether both evaluations use one set of draws (:math:`\xi' = \xi`: converges on bilinear games with
+            noise that vanishes at the equilibrium) or two (unbiased, as the theory of mirror prox asks).
+    """
+
+    def __init__(self, generators: PlayerRules, critics: PlayerRules, same_sample: bool = False) -> None:
+        self._rules = (generators, critics)
+        self._same_sample = same_sample
+
+    @property
+    def draws_per_step(self) -> int:
+        """One or two, by `same_sample`."""
+        return 1 if self._same_sample else 2
+
+    def init(self, profile: Profile) -> DynamicsState:
+        """Both players at rest."""
+        return DynamicsState(self._rules[0].init(profile.generators), self._rules[1].init(profile.critics))
+
+    def step(
+        self, state: DynamicsState, oracle: AbstractOracle, rng: torch.Generator
+    ) -> tuple[DynamicsState, Feedback]:
+        """One step of the class docstring's equations."""
+        oracle.resample()
+        here = oracle.feedback(state.profile, BOTH)
+        ahead = move_players(self._rules, state, here, BOTH, oracle, rng)
+        if not self._same_sample:
+            oracle.resample()
+        feedback = oracle.feedback(ahead.profile, BOTH)
+        return move_players(self._rules, state, feedback, BOTH, oracle, rng), feedback
+
+    def profile(self, state: DynamicsState) -> Profile:
+        """Both mixed strategies."""
+        return state.profile
+
+    def diagnostics(self, state: DynamicsState) -> dict[str, float]:
+        """Those of the position rules."""
+        return rule_diagnostics(self._rules, state)

@@ -1,0 +1,51 @@
+"""Both players move at once."""
+
+from typing import final
+
+import torch
+
+from mixnash.core.dynamics.base import AbstractDynamics, DynamicsState, move_players, rule_diagnostics
+from mixnash.core.rules.base import PlayerRules
+from mixnash.core.types import BOTH, AbstractOracle, Feedback, Profile
+
+
+@final
+class Simultaneous(AbstractDynamics):
+    r"""Simultaneous descent-ascent, :math:`z_{t+1} = U(z_t, V(z_t))`: both players move by their rules U on the
+    feedback V at the same profile and the same draws.
+
+    With gradient descent it spirals away from the equilibrium of a bilinear game by the factor
+    :math:`\sqrt{1 + \eta^2}` per step.
+
+    Args:
+        generators: rules of the generators.
+        critics: rules of the critics.
+    """
+
+    def __init__(self, generators: PlayerRules, critics: PlayerRules) -> None:
+        self._rules = (generators, critics)
+
+    @property
+    def draws_per_step(self) -> int:
+        """One."""
+        return 1
+
+    def init(self, profile: Profile) -> DynamicsState:
+        """Both players at rest."""
+        return DynamicsState(self._rules[0].init(profile.generators), self._rules[1].init(profile.critics))
+
+    def step(
+        self, state: DynamicsState, oracle: AbstractOracle, rng: torch.Generator
+    ) -> tuple[DynamicsState, Feedback]:
+        """One step of the class docstring's equation."""
+        oracle.resample()
+        feedback = oracle.feedback(state.profile, BOTH)
+        return move_players(self._rules, state, feedback, BOTH, oracle, rng), feedback
+
+    def profile(self, state: DynamicsState) -> Profile:
+        """Both mixed strategies."""
+        return state.profile
+
+    def diagnostics(self, state: DynamicsState) -> dict[str, float]:
+        """Those of the position rules."""
+        return rule_diagnostics(self._rules, state)

@@ -1,0 +1,27 @@
+"""The two ways in which a run can fail through no fault of the code; both carry one sentence for the user."""
+
+
+class MixnashError(Exception):
+    """Base of the errors that the commands print as one line, without a traceback."""
+
+
+class InvalidInputError(MixnashError, ValueError):
+    """The user asked for something impossible; raised before any work starts."""
+
+
+class NonFiniteError(MixnashError, ArithmeticError):
+    """A loss or a parameter became NaN or infinite while training."""
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise `InvalidInputError(message)` unless `condition` holds.
+
+    Args:
+        condition: what must be true.
+        message: a sentence: what was expected, what was found, what to do.
+
+    Raises:
+        InvalidInputError: when the condition is false.
+    """
+    if not condition:
+        raise InvalidInputError(message)

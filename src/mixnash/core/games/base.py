@@ -1,0 +1,77 @@
+"""What a game is: a payoff of two functions, written once for one pair and valid for all pairs."""
+
+import abc
+
+from torch import Tensor
+
+from mixnash.core.games.constraints import AbstractCriticConstraint
+from mixnash.core.types import Batch, Critic, Generate, PairTerms, Params, Player
+
+
+class AbstractGame(abc.ABC):
+    """A zero-sum game between a generator and a critic, both seen as functions.
+
+    An implementation reduces over the last (sample) axis only and lets leading axes broadcast. Then the same lines
+    serve one pair (scalars) and all pairs at once ([L, K]); `core.feedback` does both and the tests compare them.
+    """
+
+    zero_sum: bool
+    """Whether generator_loss = value = -critic_loss for every pair (before the critic's penalty)."""
+
+    @abc.abstractmethod
+    def terms(self, generate: Generate, critic: Critic, batch: Batch) -> PairTerms:
+        """The payoff and what each position descends, without the critic's penalty."""
+
+    @abc.abstractmethod
+    def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> Tensor | None:
+        """What the critic pays on top of its loss; None if nothing. The generator never sees it."""
+
+    @abc.abstractmethod
+    def constrain_critic(self, params: Params) -> Params:
+        """The critic's effective parameters, a differentiable function of the stacked ones."""
+
+    @abc.abstractmethod
+    def project(self, player: Player, params: Params) -> Params:
+        """Stacked positions after an update, brought back into the player's domain."""
+
+
+class AbstractAdversarialGame(AbstractGame):
+    r"""A GAN: :math:`\Phi(g, d) = E_{x \sim data}\, r(d(x)) + E_z\, f(d(g(z)))`, given by its scalar functions.
+
+    The critic maximises Phi minus its penalty; the generator descends :math:`E_z\, h(d(g(z)))`.
+    """
+
+    @property
+    @abc.abstractmethod
+    def constraint(self) -> AbstractCriticConstraint:
+        """How the critic is kept in its class of functions."""
+
+    @abc.abstractmethod
+    def real_payoff(self, scores: Tensor) -> Tensor:
+        """r, element by element."""
+
+    @abc.abstractmethod
+    def fake_payoff(self, scores: Tensor) -> Tensor:
+        """f, element by element."""
+
+    @abc.abstractmethod
+    def generator_loss(self, scores: Tensor) -> Tensor:
+        """h, element by element."""
+
+    def terms(self, generate: Generate, critic: Critic, batch: Batch) -> PairTerms:
+        """Phi, E h and -Phi."""
+        fake_scores = critic(generate(batch.latent))
+        value = self.real_payoff(critic(batch.real)).mean(-1) + self.fake_payoff(fake_scores).mean(-1)
+        return PairTerms(value, self.generator_loss(fake_scores).mean(-1), -value)
+
+    def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> Tensor | None:
+        """The constraint's penalty on this pair's samples."""
+        return self.constraint.penalty(generate, critic, batch)
+
+    def constrain_critic(self, params: Params) -> Params:
+        """The constraint's reparametrisation."""
+        return self.constraint.reparametrise(params)
+
+    def project(self, player: Player, params: Params) -> Params:
+        """Critics back into the constraint's set; generators are free."""
+        return self.constraint.project(params) if player is Player.CRITIC else params

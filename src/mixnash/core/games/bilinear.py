@@ -1,0 +1,69 @@
+"""The bilinear game on vectors: the smallest game on which gradient methods cycle."""
+
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from torch import Tensor
+
+from mixnash.core.errors import require
+from mixnash.core.games.base import AbstractGame
+from mixnash.core.types import Batch, Critic, Generate, PairTerms, Params, Player
+
+
+@final
+class Bilinear(AbstractGame):
+    r""":math:`\Phi(x, y) = \langle x - a, M y \rangle - \langle x, M b \rangle`, played with `vectors.VECTOR_NETWORKS`.
+
+    Up to a constant :math:`\langle x - a, M (y - b) \rangle`, so (a, b) is the equilibrium, of value
+    :math:`-\langle a, M b \rangle`, unique where M is invertible.
+
+    Args:
+        matrix: M, one row per coordinate of x, one column per coordinate of y.
+        minimiser: a; zero if omitted.
+        maximiser: b; zero if omitted.
+
+    Raises:
+        InvalidInputError: when the shapes do not fit.
+    """
+
+    zero_sum = True
+
+    def __init__(
+        self,
+        matrix: Sequence[Sequence[float]],
+        minimiser: Sequence[float] | None = None,
+        maximiser: Sequence[float] | None = None,
+    ) -> None:
+        rows, columns = len(matrix), len(matrix[0]) if matrix else 0
+        require(
+            rows > 0 and columns > 0 and all(len(row) == columns for row in matrix),
+            "The matrix of a bilinear game needs rows of one positive length.",
+        )
+        self._matrix = torch.tensor(matrix, dtype=torch.float64)
+        self._minimiser = torch.tensor(minimiser or [0.0] * rows, dtype=torch.float64)
+        self._maximiser = torch.tensor(maximiser or [0.0] * columns, dtype=torch.float64)
+        require(
+            self._minimiser.shape == (rows,) and self._maximiser.shape == (columns,),
+            f"The equilibrium of a {rows} x {columns} bilinear game needs vectors of these lengths, found "
+            f"{len(self._minimiser)} and {len(self._maximiser)}.",
+        )
+
+    def terms(self, generate: Generate, critic: Critic, batch: Batch) -> PairTerms:
+        """Phi, Phi and -Phi."""
+        x = generate(batch.latent)
+        matrix = self._matrix.to(x)
+        value = (critic((x - self._minimiser.to(x)) @ matrix) - x @ matrix @ self._maximiser.to(x)).mean(-1)
+        return PairTerms(value, value, -value)
+
+    def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> Tensor | None:
+        """None."""
+        return None
+
+    def constrain_critic(self, params: Params) -> Params:
+        """The parameters themselves."""
+        return params
+
+    def project(self, player: Player, params: Params) -> Params:
+        """The parameters themselves: the game is played on the whole space."""
+        return params

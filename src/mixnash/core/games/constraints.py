@@ -1,0 +1,166 @@
+"""Ways to keep a critic in its class of functions: one of them per game, so two can never be set at once."""
+
+import abc
+from typing import final
+
+import torch
+from torch import Tensor
+
+from mixnash.core.errors import require
+from mixnash.core.tree import map_params
+from mixnash.core.types import Batch, Critic, Generate, Params
+
+
+class AbstractCriticConstraint(abc.ABC):
+    """Acts before an evaluation (`reparametrise`), after an update (`project`) or in the loss (`penalty`)."""
+
+    @abc.abstractmethod
+    def reparametrise(self, params: Params) -> Params:
+        """Effective parameters as a differentiable function of the stacked ones, leaves [L, ...]."""
+
+    @abc.abstractmethod
+    def project(self, params: Params) -> Params:
+        """Stacked parameters after an update, back in the allowed set."""
+
+    @abc.abstractmethod
+    def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> Tensor | None:
+        """A non-negative number per pair (scalar, or [L, K]), or None where there is none."""
+
+
+@final
+class Unconstrained(AbstractCriticConstraint):
+    """Any critic is allowed."""
+
+    def reparametrise(self, params: Params) -> Params:
+        """The parameters themselves."""
+        return params
+
+    def project(self, params: Params) -> Params:
+        """The parameters themselves."""
+        return params
+
+    def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> None:
+        """None."""
+
+
+@final
+class WeightClipping(AbstractCriticConstraint):
+    r"""Every parameter is clipped to :math:`[-c, c]` after each update.
+
+    References:
+        Arjovsky, Chintala, Bottou, 2017, Wasserstein GAN, arXiv 1701.07875, Algorithm 1 (c = 0.01).
+
+    Args:
+        bound: c > 0.
+
+    Raises:
+        InvalidInputError: when the bound is not positive.
+    """
+
+    def __init__(self, bound: float = 0.01) -> None:
+        require(bound > 0, f"The clipping bound must be positive, found {bound}.")
+        self.bound = bound
+
+    def reparametrise(self, params: Params) -> Params:
+        """The parameters themselves."""
+        return params
+
+    def project(self, params: Params) -> Params:
+        """Each entry clipped."""
+        return map_params(lambda leaf: leaf.clamp(-self.bound, self.bound), params)
+
+    def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> None:
+        """None."""
+
+
+@final
+class GradientPenalty(AbstractCriticConstraint):
+    r"""Penalty :math:`\lambda\, E (\|\nabla d(\hat x)\|_2 - c)^2` on :math:`\hat x = (1-u)\, x + u\, g(z)`, u uniform
+    in [0, 1) and x real.
+
+    One-sided, only slopes above c are penalised: :math:`\lambda\, E \max(0, \|\nabla d(\hat x)\|_2 - c)^2`.
+
+    References:
+        Gulrajani et al., 2017, Improved training of Wasserstein GANs, arXiv 1704.00028, equation 3 and Algorithm 1
+        (lambda = 10 on images, 0.1 on the 2-D toys of the released code); Petzka, Fischer, Lukovnikov,
+        2018, On the regularization of Wasserstein GANs, arXiv 1709.08894, equation 8 (one-sided).
+
+    Args:
+        weight: lambda > 0.
+        target: c >= 0, the slope aimed at; 1 for Wasserstein, 0 centres the penalty at flat critics.
+        one_sided: whether slopes below the target are free.
+
+    Raises:
+        InvalidInputError: when the weight is not positive or the target is negative.
+    """
+
+    def __init__(self, weight: float = 10.0, target: float = 1.0, one_sided: bool = False) -> None:
+        require(weight > 0, f"The gradient penalty's weight must be positive, found {weight}.")
+        require(target >= 0, f"The gradient penalty's target must be at least 0, found {target}.")
+        self.weight, self.target, self.one_sided = weight, target, one_sided
+
+    def reparametrise(self, params: Params) -> Params:
+        """The parameters themselves."""
+        return params
+
+    def project(self, params: Params) -> Params:
+        """The parameters themselves."""
+        return params
+
+    def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> Tensor:
+        """The penalty of the class docstring, a mean over samples."""
+        fake, real = generate(batch.latent).detach(), batch.anchor
+        event_axes = fake.dim() - batch.mix.dim()
+        mix = batch.mix.reshape(batch.mix.shape + (1,) * event_axes)
+        gradient = critic.input_gradient(torch.lerp(real, fake, mix))
+        # At a zero gradient the norm has no derivative; the clamp gives zero there instead of NaN.
+        slope = gradient.flatten(-event_axes).square().sum(-1).clamp_min(1e-24).sqrt()
+        excess = slope - self.target
+        if self.one_sided:
+            excess = excess.relu()
+        return self.weight * excess.square().mean(-1)
+
+
+@final
+class SpectralNormalization(AbstractCriticConstraint):
+    r"""Every weight matrix is divided by its largest singular value, :math:`\bar W = W / \sigma(W)`.
+
+    A pure function: the power iteration starts from the same vector in each call, so nothing has to be stored or
+    mutated (torch's own parametrisation mutates a buffer and fails under `vmap`). The estimate is from below.
+
+    References:
+        Miyato et al., 2018, Spectral normalization for GANs, arXiv 1802.05957, equation 8 and Algorithm 1.
+
+    Args:
+        iterations: power iterations per call, at least 1; 10 are within a few per cent for random matrices.
+
+    Raises:
+        InvalidInputError: when there is no iteration.
+    """
+
+    def __init__(self, iterations: int = 10) -> None:
+        require(iterations >= 1, f"Spectral normalisation needs at least 1 power iteration, found {iterations}.")
+        self.iterations = iterations
+
+    def reparametrise(self, params: Params) -> Params:
+        """Weights (leaves [L, out, ...] of at least three axes) divided by sigma; biases unchanged."""
+        return {name: self._normalise(leaf) if leaf.dim() >= 3 else leaf for name, leaf in params.items()}
+
+    def project(self, params: Params) -> Params:
+        """The parameters themselves."""
+        return params
+
+    def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> None:
+        """None."""
+
+    def _normalise(self, stacked: Tensor) -> Tensor:
+        matrix = stacked.flatten(2)
+        with torch.no_grad():
+            # An irrational rotation has no symmetry that a weight matrix could be orthogonal to by construction.
+            start = torch.arange(1, matrix.shape[2] + 1, device=matrix.device, dtype=matrix.dtype).mul(2.399963).sin()
+            right = start.expand(matrix.shape[0], -1).unsqueeze(-1)
+            for _ in range(self.iterations):
+                left = torch.nn.functional.normalize(matrix @ right, dim=1)
+                right = torch.nn.functional.normalize(matrix.mT @ left, dim=1)
+        sigma = (left.mT @ matrix @ right).clamp_min(torch.finfo(matrix.dtype).tiny)
+        return (matrix / sigma).reshape(stacked.shape)

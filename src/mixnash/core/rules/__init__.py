@@ -1,0 +1,1 @@
+"""How one player moves: position rules and weight rules; one file per rule."""

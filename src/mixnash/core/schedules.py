@@ -1,0 +1,144 @@
+"""Numbers that change while training: step sizes, temperatures. A schedule maps the update's index 0, 1, ... to one."""
+
+import abc
+import math
+from typing import final
+
+from mixnash.core.errors import require
+
+
+class AbstractSchedule(abc.ABC):
+    """A deterministic function of the number of updates made so far."""
+
+    @abc.abstractmethod
+    def __call__(self, step: int) -> float:
+        """The value for update number `step`, counted from 0."""
+
+    @abc.abstractmethod
+    def bounds(self) -> tuple[float, float]:
+        """The smallest and the largest value it ever takes."""
+
+
+@final
+class Constant(AbstractSchedule):
+    """The same value at every update.
+
+    Args:
+        value: the value.
+    """
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def __call__(self, step: int) -> float:
+        """The value, whatever the step."""
+        del step
+        return self.value
+
+    def bounds(self) -> tuple[float, float]:
+        """The value, twice."""
+        return self.value, self.value
+
+
+@final
+class Exponential(AbstractSchedule):
+    r"""Geometric decay :math:`s_t = s_0 \, r^t`.
+
+    Args:
+        start: value at update 0.
+        rate: factor per update, in (0, 1].
+
+    Raises:
+        InvalidInputError: when the rate is outside (0, 1].
+    """
+
+    def __init__(self, start: float, rate: float) -> None:
+        require(0 < rate <= 1, f"The rate of an exponential schedule must lie in (0, 1], found {rate}.")
+        self.start, self.rate = start, rate
+
+    def __call__(self, step: int) -> float:
+        """s_t as in the class docstring."""
+        return self.start * self.rate**step
+
+    def bounds(self) -> tuple[float, float]:
+        """Between the start and zero."""
+        return min(0.0, self.start), max(0.0, self.start)
+
+
+@final
+class Polynomial(AbstractSchedule):
+    r"""Polynomial decay :math:`s_t = s_0 \, (1 + t/\tau)^{-a}` of stochastic approximation.
+
+    Args:
+        start: value at update 0.
+        power: exponent a >= 0; 0.5 and 1 are the classical choices.
+        timescale: tau > 0 in updates.
+
+    Raises:
+        InvalidInputError: when the power is negative or the timescale is not positive.
+    """
+
+    def __init__(self, start: float, power: float, timescale: float = 1.0) -> None:
+        require(power >= 0, f"The power of a polynomial schedule must be at least 0, found {power}.")
+        require(timescale > 0, f"The timescale of a polynomial schedule must be positive, found {timescale}.")
+        self.start, self.power, self.timescale = start, power, timescale
+
+    def __call__(self, step: int) -> float:
+        """s_t as in the class docstring."""
+        return float(self.start * (1 + step / self.timescale) ** -self.power)
+
+    def bounds(self) -> tuple[float, float]:
+        """Between the start and zero."""
+        return min(0.0, self.start), max(0.0, self.start)
+
+
+@final
+class Cosine(AbstractSchedule):
+    r"""Half a cosine from start to end,
+    :math:`s_t = e + (s_0 - e)(1 + \cos(\pi \min(t - h, T)^+ / T)) / 2`, after holding `start` for h updates.
+
+    Args:
+        start: value until update `hold`.
+        end: value from update `hold + steps` on.
+        steps: length T of the descent in updates, positive. Critics that make n updates per training step need n
+            times the training steps.
+        hold: updates h before the descent begins.
+
+    Raises:
+        InvalidInputError: when `steps` is not positive or `hold` is negative.
+    """
+
+    def __init__(self, start: float, end: float, steps: int, hold: int = 0) -> None:
+        require(steps > 0, f"A cosine schedule needs a positive number of steps, found {steps}.")
+        require(hold >= 0, f"A cosine schedule cannot hold its start for {hold} updates; use 0 or more.")
+        self.start, self.end, self.steps, self.hold = start, end, steps, hold
+
+    def __call__(self, step: int) -> float:
+        """s_t as in the class docstring."""
+        progress = min(max(step - self.hold, 0) / self.steps, 1.0)
+        return self.end + (self.start - self.end) * (1 + math.cos(math.pi * progress)) / 2
+
+    def bounds(self) -> tuple[float, float]:
+        """Between start and end."""
+        return min(self.start, self.end), max(self.start, self.end)
+
+
+def as_schedule(value: float | AbstractSchedule, name: str, *, positive: bool) -> AbstractSchedule:
+    """A number as a constant schedule; any schedule checked for its sign.
+
+    Args:
+        value: a number or a schedule.
+        name: what it is, for the message.
+        positive: whether zero at the start is refused.
+
+    Raises:
+        InvalidInputError: when it ever is negative or not finite, or zero at the start where `positive`.
+    """
+    schedule = value if isinstance(value, AbstractSchedule) else Constant(value)
+    lowest, highest = schedule.bounds()
+    require(
+        lowest >= 0 and math.isfinite(highest) and (highest > 0 or not positive),
+        f"The {name} must be {'positive' if positive else 'at least 0'} and finite at every step, "
+        f"found values from {lowest} to {highest}.",
+    )
+    return schedule

@@ -1,0 +1,145 @@
+r"""The nouns of the project and their shapes.
+
+A two-player zero-sum game over networks: the generators :math:`g` minimise and the critics :math:`d` maximise
+the payoff :math:`\Phi(g, d)`. A mixed strategy is a weighted set of particles,
+:math:`\mu = \sum_{k=1}^K p_k \delta_{g_k}` and :math:`\nu = \sum_{l=1}^L q_l \delta_{d_l}`, with payoff
+:math:`\sum_{kl} p_k q_l \Phi(g_k, d_l)`. K generators, L critics, B real samples, b latent samples per generator.
+"""
+
+import abc
+import enum
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from jaxtyping import Float
+from torch import Tensor
+
+Params: TypeAlias = dict[str, Tensor]
+"""The parameters of one particle by name; stacked, every leaf gains a leading particle axis."""
+
+Apply: TypeAlias = Callable[[Params, Tensor], Tensor]
+"""A network as a function of its parameters and its input."""
+
+RuleState: TypeAlias = Any
+"""What a rule's next update needs: a NamedTuple of the rule's own, of ints, tensors and `Params` only."""
+
+
+class Player(enum.Enum):
+    """The generators minimise the payoff, the critics maximise it."""
+
+    GENERATOR = "generator"
+    CRITIC = "critic"
+
+
+Players: TypeAlias = frozenset[Player]
+BOTH: Players = frozenset(Player)
+GENERATORS: Players = frozenset({Player.GENERATOR})
+CRITICS: Players = frozenset({Player.CRITIC})
+
+
+class Population(NamedTuple):
+    r"""A mixed strategy :math:`\sum_k e^{a_k} \delta_{\theta_k}`; build it with `population.make_population`."""
+
+    params: Params
+    """Leaves [K, ...]."""
+    log_weights: Float[Tensor, " K"]
+    """Log-weights a with logsumexp(a) = 0."""
+
+
+class Profile(NamedTuple):
+    """One mixed strategy per player."""
+
+    generators: Population
+    critics: Population
+
+
+class Batch(NamedTuple):
+    """Every random draw one evaluation of a game needs. All pairs at once as below; `pair` gives one pair's share."""
+
+    real: Float[Tensor, "..."]
+    """Real samples [1, B, *event]; the axis of length one stands for 'every generator'."""
+    latent: Float[Tensor, "*pairs b latent"]
+    """Each generator's own latent samples [K, b, latent]."""
+    anchor: Float[Tensor, "..."]
+    """The real sample that each generated sample is paired with, for gradient penalties [K, b, *event]."""
+    mix: Float[Tensor, "*pairs b"]
+    """Uniform draws in [0, 1): position of the interpolate between real (0) and generated (1) [K, b]."""
+
+    def pair(self, generator: int) -> "Batch":
+        """The draws that the pairs (generator, every critic) see, without the particle axis."""
+        return Batch(self.real[0], self.latent[generator], self.anchor[generator], self.mix[generator])
+
+
+class Critic(Protocol):
+    """A critic as a game sees it: a function that can be differentiated in its input.
+
+    For one pair, samples [n, *event] give scores [n]. For all pairs, samples [P, n, *event] give scores [L, P, n].
+    """
+
+    def __call__(self, samples: Tensor) -> Tensor:
+        """Scores of samples."""
+
+    def input_gradient(self, samples: Tensor) -> Tensor:
+        """Gradient of each sample's own score in that sample, itself differentiable in the critic's parameters."""
+
+
+Generate: TypeAlias = Callable[[Tensor], Tensor]
+"""A generator as a game sees it: latents [b, latent] to samples [b, *event]; for all pairs with a leading K."""
+
+
+class PairTerms(NamedTuple):
+    """What one pair of pure strategies gives; for all pairs every field is [L, K]."""
+
+    value: Tensor
+    """The payoff: generators' weights descend it."""
+    generator_loss: Tensor
+    """What the generator's position descends; differs from the payoff in non-zero-sum variants only."""
+    critic_loss: Tensor
+    """What the critic descends in position and, with the penalty, in weight."""
+
+
+class Feedback(NamedTuple):
+    r"""What the game tells the players at a profile, averaged over the opponent's mixed strategy."""
+
+    values: Float[Tensor, "K L"]
+    """Payoff matrix Phi(g_k, d_l), without penalty."""
+    generator_losses: Float[Tensor, " K"]
+    """sum_l q_l value(k, l): what the generators' weights descend."""
+    critic_losses: Float[Tensor, " L"]
+    """sum_k p_k (critic_loss + penalty)(k, l); without the penalty where the critics were not asked for."""
+    generator_grads: Params | None
+    """sum_l q_l grad generator_loss(k, l), leaves [K, ...]; None where the generators were not asked for."""
+    critic_grads: Params | None
+    """sum_k p_k grad (critic_loss + penalty)(k, l), leaves [L, ...]; None where the critics were not asked for."""
+
+
+class NetworkFunctions(NamedTuple):
+    """One architecture as two functions that must agree; the contract tests compare them."""
+
+    single: Apply
+    """Parameters of one particle, inputs [n, ...]: outputs [n, ...]."""
+    stacked: Apply
+    """Stacked parameters [K, ...], inputs [K, n, ...]: outputs [K, n, ...]."""
+
+
+class Networks(NamedTuple):
+    """The architectures of the two players."""
+
+    generator: NetworkFunctions
+    critic: NetworkFunctions
+
+
+class AbstractOracle(abc.ABC):
+    """What dynamics call instead of a game: it owns the draws, the networks and the reduction over processes."""
+
+    @abc.abstractmethod
+    def resample(self) -> None:
+        """Forget the current draws: the next `feedback` makes fresh ones."""
+
+    @abc.abstractmethod
+    def feedback(self, profile: Profile, players: Players) -> Feedback:
+        """The game's answer at `profile` on the current draws, with gradients for `players`."""
+
+    @abc.abstractmethod
+    def project(self, player: Player, params: Params) -> Params:
+        """Bring stacked positions of a player back into the player's domain."""

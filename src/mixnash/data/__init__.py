@@ -1,0 +1,1 @@
+"""Lightning data modules that can produce any training batch from its index; one file each."""

@@ -1,0 +1,1 @@
+"""Load a run, compute every metric, write figures and a report."""

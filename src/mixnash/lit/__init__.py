@@ -1,0 +1,1 @@
+"""The Lightning shell: devices, logging, checkpoints and reductions; no mathematics."""

@@ -1,0 +1,128 @@
+"""What every trainable GAN of the project offers: samples of its mixture, and scores while training."""
+
+import abc
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torchmetrics import MetricCollection
+
+from mixnash.core.errors import require
+from mixnash.core.population import size
+from mixnash.core.random import Purpose, stream
+from mixnash.core.types import Params, Profile
+from mixnash.data.base import AbstractDataModule
+from mixnash.lit.scores import training_metrics
+
+
+class Samples(NamedTuple):
+    """Draws from a mixture of generators."""
+
+    values: Float[Tensor, "n ..."]
+    """Samples [n, *event_shape]."""
+    particle: Int[Tensor, " n"]
+    """Which generator made each."""
+
+
+class AbstractGAN(pl.LightningModule, abc.ABC):
+    """Base of `WGAN` and `MixedGAN`; callbacks and evaluation see no more than this."""
+
+    validation_metrics: MetricCollection
+    seed: int
+
+    @property
+    @abc.abstractmethod
+    def draws_per_step(self) -> int:
+        """How many batches of real samples one step consumes."""
+
+    @property
+    @abc.abstractmethod
+    def latent_dim(self) -> int:
+        """Length of a latent."""
+
+    @abc.abstractmethod
+    def profile(self, averaged: bool) -> Profile:
+        """Both mixed strategies, the generators' positions averaged over steps or as they are now."""
+
+    @abc.abstractmethod
+    def generate(self, params: Params, latent: Tensor) -> Tensor:
+        """One generator of parameters `params` on latents [n, latent_dim]."""
+
+    @abc.abstractmethod
+    def criticise(self, params: Params, samples: Tensor) -> Tensor:
+        """One critic of parameters `params` on samples [n, *event_shape]: scores [n]."""
+
+    @abc.abstractmethod
+    def payoffs(self, real: Tensor, latent: Tensor, averaged: bool) -> Tensor:
+        """The payoff matrix [K, L] on real samples [B, *event_shape] and on the latents [K, b, latent_dim]."""
+
+    @torch.no_grad()
+    def sample(self, count: int, rng: torch.Generator, particle: int | None = None, averaged: bool = True) -> Samples:
+        """Independent draws from the mixture, or from one of its particles.
+
+        Args:
+            count: how many, at least 1.
+            rng: on this module's device.
+            particle: which generator; all by their weights if None.
+            averaged: whether to use the moving average of the positions.
+
+        Raises:
+            InvalidInputError: when the particle does not exist or nothing is asked for.
+        """
+        generators = self.profile(averaged).generators
+        particles = size(generators)
+        require(count >= 1, f"At least one sample must be asked for, found {count}.")
+        require(
+            particle is None or 0 <= particle < particles,
+            f"There is no particle {particle}: this run has {particles}, numbered from 0.",
+        )
+        latent = torch.randn(count, self.latent_dim, generator=rng, device=self.device)
+        if particle is None:
+            origin = torch.multinomial(generators.log_weights.exp(), count, replacement=True, generator=rng)
+        else:
+            origin = torch.full((count,), particle, device=self.device)
+        values: Tensor | None = None
+        for index in torch.unique(origin).tolist():
+            own = origin == index
+            made = self.generate({name: leaf[index] for name, leaf in generators.params.items()}, latent[own])
+            values = made.new_empty(count, *made.shape[1:]) if values is None else values
+            values[own] = made
+        assert values is not None
+        return Samples(values, origin)
+
+    def setup(self, stage: str) -> None:
+        """Tell the data how much a step consumes, and choose the metrics that fit the data."""
+        del stage
+        data = self.datamodule
+        data.draws_per_step = self.draws_per_step
+        self.validation_metrics = training_metrics(data)
+
+    @property
+    def datamodule(self) -> AbstractDataModule:
+        """The data module of the attached trainer.
+
+        Raises:
+            InvalidInputError: when the trainer was given loose loaders.
+        """
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        require(
+            isinstance(data, AbstractDataModule),
+            f"Training needs a data module derived from AbstractDataModule, found {type(data).__name__}.",
+        )
+        assert isinstance(data, AbstractDataModule)
+        return data
+
+    def validation_step(self, batch: Tensor, batch_idx: int) -> None:
+        """Score as many fresh samples as there are held-out ones; draws do not depend on the step."""
+        rng = stream(self.device, self.seed, Purpose.EVALUATION, self.global_rank, batch_idx)
+        samples = self.sample(len(batch), rng)
+        self.validation_metrics.update(samples=samples.values.flatten(1), reference=batch.flatten(1))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the scores of this evaluation."""
+        scores: dict[str, Any] = self.validation_metrics.compute()
+        for name, score in scores.items():
+            self.log(f"val/{name}", score.float(), prog_bar=name in {"modes", "high_quality"}, sync_dist=False)
+        self.validation_metrics.reset()

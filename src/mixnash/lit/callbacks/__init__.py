@@ -1,0 +1,1 @@
+"""What is watched, drawn and written while a run trains."""

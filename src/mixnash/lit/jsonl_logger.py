@@ -1,0 +1,45 @@
+"""Metrics as JSON lines: for programs, beside TensorBoard for people."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any, final
+
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
+
+
+@final
+class JsonLinesLogger(Logger):
+    """Appends one line per logging event: the step, seconds since the start, and the metrics.
+
+    Args:
+        folder: where `metrics.jsonl` is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._path = folder / "metrics.jsonl"
+        self._start = time.monotonic()
+
+    @property
+    def name(self) -> str:
+        """Nothing: the folder is given."""
+        return ""
+
+    @property
+    def version(self) -> str:
+        """Nothing: the folder is given."""
+        return ""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Append one line."""
+        line: dict[str, Any] = {"step": step, "seconds": round(time.monotonic() - self._start, 3)}
+        line |= {name: float(value) for name, value in metrics.items() if name != "epoch"}
+        with self._path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    @rank_zero_only
+    def log_hyperparams(self, params: object) -> None:
+        """Nothing: config.yaml holds them."""

@@ -1,0 +1,213 @@
+"""GANs over mixed strategies: any game, dynamics, rules and populations."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, final
+
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+
+from mixnash.core.dynamics.base import AbstractDynamics
+from mixnash.core.errors import require
+from mixnash.core.feedback import GameOracle, feedback
+from mixnash.core.games.base import AbstractGame
+from mixnash.core.population import effective_size, entropy, make_population, stack
+from mixnash.core.random import Purpose, stream
+from mixnash.core.tree import Leaf, flatten, unflatten
+from mixnash.core.types import Batch, Feedback, Networks, Params, Population, Profile, RuleState
+from mixnash.lit.base import AbstractGAN
+from mixnash.lit.draws import StepDraws, check_shares
+from mixnash.lit.finite import FiniteGuard
+from mixnash.lit.particles import AveragedParams, ParticleStore
+from mixnash.lit.reduce import average_feedback
+from mixnash.lit.step_optimizer import StepOptimizer
+from mixnash.networks.base import AbstractCritic, AbstractGenerator, functions_of, parameters_of
+
+STATE = "mixnash_state"
+"""The key of the dynamics' state in a checkpoint."""
+
+
+@final
+class MixedGAN(AbstractGAN):
+    """Trains K generators against L critics as two mixed strategies.
+
+    Args:
+        event_shape: shape of one sample; set from the data.
+        generator: makes one generator; called K times, so every particle has its own initialisation.
+        critic: makes one critic; called L times.
+        game: the payoff.
+        dynamics: who moves when, by which rules.
+        num_generators: K >= 1.
+        num_critics: L >= 1.
+        generator_samples: latents per generator and step for its own gradient; batch size / K, rounded up, if None.
+        critic_samples: latents per generator for each critic update; batch size / K, rounded up, if None.
+        ema_decay: decay per step of the generators' moving average, in [0, 1); 0 switches it off.
+        seed: of every draw; set from `seed_everything`.
+
+    Raises:
+        InvalidInputError: when a count is below 1 or the decay outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        event_shape: Sequence[int],
+        generator: Callable[[Sequence[int]], AbstractGenerator],
+        critic: Callable[[Sequence[int]], AbstractCritic],
+        game: AbstractGame,
+        dynamics: AbstractDynamics,
+        num_generators: int = 8,
+        num_critics: int = 1,
+        generator_samples: int | None = None,
+        critic_samples: int | None = None,
+        ema_decay: float = 0.99,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, count in (("num_generators", num_generators), ("num_critics", num_critics)):
+            require(count >= 1, f"{name} must be at least 1, found {count}: a mixed strategy needs a particle.")
+        for name, samples in (("generator_samples", generator_samples), ("critic_samples", critic_samples)):
+            require(samples is None or samples >= 1, f"{name} must be at least 1, found {samples}.")
+        self.automatic_optimization = False
+        self.seed = seed
+        self._game, self._dynamics = game, dynamics
+        self._generator_samples, self._critic_samples = generator_samples, critic_samples
+        generators = [generator(event_shape) for _ in range(num_generators)]
+        critics = [critic(event_shape) for _ in range(num_critics)]
+        self._latent_dim = generators[0].latent_dim
+        self._networks = Networks(functions_of(generators[0]), functions_of(critics[0]))
+        self.generators = ParticleStore(make_population(stack([parameters_of(one) for one in generators])))
+        self.critics = ParticleStore(make_population(stack([parameters_of(one) for one in critics])))
+        self.averaged = AveragedParams(self.generators.population().params, ema_decay)
+        self._state: RuleState = None
+        self._saved_state: dict[str, Leaf] | None = None
+        self._guard = FiniteGuard()
+
+    @property
+    def draws_per_step(self) -> int:
+        """As many as the dynamics consumes."""
+        return self._dynamics.draws_per_step
+
+    @property
+    def latent_dim(self) -> int:
+        """Length of a latent."""
+        return self._latent_dim
+
+    def profile(self, averaged: bool) -> Profile:
+        """Both mixed strategies, the generators' positions averaged or raw."""
+        generators = self.generators.population()
+        if averaged:
+            generators = Population(self.averaged.params(), generators.log_weights)
+        return Profile(generators, self.critics.population())
+
+    def generate(self, params: Params, latent: Tensor) -> Tensor:
+        """One generator on latents [n, latent_dim]."""
+        return self._networks.generator.single(params, latent)
+
+    def criticise(self, params: Params, samples: Tensor) -> Tensor:
+        """One critic on samples, its constraint applied."""
+        stacked = {name: leaf.unsqueeze(0) for name, leaf in params.items()}
+        effective = {name: leaf[0] for name, leaf in self._game.constrain_critic(stacked).items()}
+        return self._networks.critic.single(effective, samples)
+
+    def payoffs(self, real: Tensor, latent: Tensor, averaged: bool) -> Tensor:
+        """The payoff matrix, without the critics' penalty."""
+        mix = torch.zeros(latent.shape[:2], device=real.device)
+        batch = Batch(real.unsqueeze(0), latent, real.new_zeros(0), mix)
+        return feedback(self._game, self._networks, self.profile(averaged), batch, frozenset()).values
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimiser that only counts; rules move the players."""
+        return StepOptimizer(self.parameters())
+
+    def on_fit_start(self) -> None:
+        """Build the dynamics' state where the parameters are, or restore the saved one."""
+        for name, samples in self._sample_counts().items():
+            check_shares(name, samples, self.trainer.world_size)
+        profile = Profile(self.generators.population(), self.critics.population())
+        self._state = self._dynamics.init(profile)
+        if self._saved_state is not None:
+            self._state = unflatten(self._state, self._saved_state)
+            self._saved_state = None
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> None:
+        """One step of the dynamics on real samples [draws, B, *event]."""
+        del batch_idx
+        optimizer = self.optimizers()
+        assert not isinstance(optimizer, list)
+        optimizer.step(closure=lambda: self._advance(batch))
+
+    def _advance(self, real: Tensor) -> None:
+        step = self.global_step
+        draws = StepDraws(
+            real,
+            self.seed,
+            step,
+            self._latent_dim,
+            len(self.generators.log_weights),
+            **self._sample_counts(),
+            rank=self.global_rank,
+            world_size=self.trainer.world_size,
+        )
+        oracle = GameOracle(self._game, self._networks, draws, average_feedback)
+        rng = stream(self.device, self.seed, Purpose.POSITION_NOISE, step)
+        self._state, seen = self._dynamics.step(self._state, oracle, rng)
+        profile = self._dynamics.profile(self._state)
+        self.generators.assign(profile.generators)
+        self.critics.assign(profile.critics)
+        self.averaged.update(profile.generators.params, step + 1)
+        self._guard.watch("generator", seen.generator_losses, step)
+        self._guard.watch("critic", seen.critic_losses, step)
+        if (step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self._guard.check()
+            self._log_step(seen)
+
+    def _sample_counts(self) -> dict[str, int]:
+        share = math.ceil(self.datamodule.batch_size / len(self.generators.log_weights))
+        return {
+            "generator_samples": self._generator_samples or share,
+            "critic_samples": self._critic_samples or share,
+        }
+
+    def _log_step(self, seen: Feedback) -> None:
+        profile = self._dynamics.profile(self._state)
+        p, q = profile.generators.log_weights.exp(), profile.critics.log_weights.exp()
+        self.log_dict(
+            {
+                "loss/generators": p @ seen.generator_losses,
+                "loss/critics": q @ seen.critic_losses,
+                "payoff/mean": p @ seen.values @ q,
+                "payoff/spread": seen.values.amax() - seen.values.amin(),
+                "weights/generator_entropy": entropy(profile.generators.log_weights),
+                "weights/generator_effective_size": effective_size(profile.generators.log_weights),
+                "weights/critic_entropy": entropy(profile.critics.log_weights),
+                "weights/critic_effective_size": effective_size(profile.critics.log_weights),
+                **{f"rules/{name}": value for name, value in self._dynamics.diagnostics(self._state).items()},
+            }
+        )
+
+    def on_train_end(self) -> None:
+        """A last look at the losses."""
+        self._guard.check()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the dynamics' state; refuse to save a run that is no longer finite.
+
+        Raises:
+            NonFiniteError: when a loss was not finite.
+        """
+        self._guard.check()
+        if self._state is not None:
+            checkpoint[STATE] = flatten(self._state)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the dynamics' state until the device is known.
+
+        Raises:
+            InvalidInputError: when the checkpoint was not written by a `MixedGAN`.
+        """
+        require(
+            STATE in checkpoint,
+            "The checkpoint holds no dynamics state: it was not written by MixedGAN. Give one from this run's folder.",
+        )
+        self._saved_state = checkpoint[STATE]

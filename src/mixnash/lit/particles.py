@@ -1,0 +1,85 @@
+"""Populations as modules, so that Lightning moves, counts and saves them."""
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from mixnash.core.errors import require
+from mixnash.core.types import Params, Population
+
+
+def _encode(name: str) -> str:
+    return name.replace(".", "/")  # names of registered tensors cannot hold dots
+
+
+def _decode(name: str) -> str:
+    return name.replace("/", ".")
+
+
+@final
+class ParticleStore(nn.Module):
+    """A population whose leaves are parameters and whose log-weights are a buffer.
+
+    Args:
+        population: the initial mixed strategy.
+    """
+
+    log_weights: Tensor
+
+    def __init__(self, population: Population) -> None:
+        super().__init__()
+        for name, leaf in population.params.items():
+            self.register_parameter(_encode(name), nn.Parameter(leaf))
+        self.register_buffer("log_weights", population.log_weights)
+
+    def population(self) -> Population:
+        """The current population, sharing memory, detached."""
+        params = {_decode(name): leaf.detach() for name, leaf in self.named_parameters()}
+        return Population(params, self.log_weights)
+
+    @torch.no_grad()
+    def assign(self, population: Population) -> None:
+        """Take over a new population without copying."""
+        for name, leaf in self.named_parameters():
+            leaf.data = population.params[_decode(name)]
+        self.log_weights = population.log_weights
+
+
+@final
+class AveragedParams(nn.Module):
+    r"""Exponential moving average of stacked positions,
+    :math:`\bar\theta \leftarrow d_t \bar\theta + (1 - d_t) \theta` with the warm-up
+    :math:`d_t = \min(d, (1 + t) / (10 + t))`, t = 1, 2, ... steps made.
+
+    Each particle is averaged with its own past only: means of different particles mean nothing.
+
+    References:
+        Yazici et al., 2019, The unusual effectiveness of averaging in GAN training, arXiv 1806.04498; the warm-up is
+        TensorFlow's (`ExponentialMovingAverage`, argument `num_updates`).
+
+    Args:
+        params: where the average starts.
+        decay: d in [0, 1); 0 keeps the last iterate.
+
+    Raises:
+        InvalidInputError: when the decay is outside [0, 1).
+    """
+
+    def __init__(self, params: Params, decay: float) -> None:
+        super().__init__()
+        require(0 <= decay < 1, f"The decay of the moving average must lie in [0, 1), found {decay}.")
+        self._decay = decay
+        for name, leaf in params.items():
+            self.register_buffer(_encode(name), leaf.detach().clone())
+
+    def params(self) -> Params:
+        """The averaged positions."""
+        return {_decode(name): leaf for name, leaf in self.named_buffers()}
+
+    @torch.no_grad()
+    def update(self, params: Params, steps: int) -> None:
+        """Average in the positions after `steps` steps."""
+        decay = min(self._decay, (1 + steps) / (10 + steps))
+        for name, leaf in self.named_buffers():
+            leaf.lerp_(params[_decode(name)], 1 - decay)

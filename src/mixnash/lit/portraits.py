@@ -1,0 +1,103 @@
+"""Pictures of a run at one moment: what TensorBoard shows while it trains and the report when it is over."""
+
+from functools import singledispatch
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from mixnash.core.population import size, weights
+from mixnash.core.random import Purpose, stream
+from mixnash.data.base import AbstractDataModule, AbstractImageData, AbstractMixtureData, AbstractPlanarData
+from mixnash.figures.images import image_rows
+from mixnash.figures.plane import critic_landscape, sample_scatter
+from mixnash.figures.populations import mode_histogram, modes_by_particle, particle_weights, payoff_matrix
+from mixnash.lit.base import AbstractGAN, Samples
+from mixnash.metrics.functional.mode_coverage import mode_by_particle
+
+SCATTERED = 4_000
+"""Samples in a scatter plot."""
+GRID = 160
+"""Points per axis at which a critic's landscape is evaluated."""
+ROWS, COLUMNS = 8, 10
+"""Most particles, and images of each, in a grid of images."""
+
+
+def portraits(module: AbstractGAN, data: AbstractDataModule, averaged: bool = True) -> dict[str, Figure]:
+    """Every picture that fits the data, by name; draws come from a stream of their own and are always the same."""
+    rng = stream(module.device, module.seed, Purpose.PICTURE)
+    return _of_samples(data, module, rng, averaged) | _of_game(module, data, rng, averaged)
+
+
+def _of_game(module: AbstractGAN, data: AbstractDataModule, rng: torch.Generator, averaged: bool) -> dict[str, Figure]:
+    profile = module.profile(averaged)
+    particles = size(profile.generators)
+    latent = torch.randn(particles, 256, module.latent_dim, generator=rng, device=module.device)
+    payoffs = module.payoffs(data.held_out(1024).to(module.device), latent, averaged)
+    p, q = weights(profile.generators).cpu(), weights(profile.critics).cpu()
+    return {
+        "payoffs": payoff_matrix(payoffs.cpu(), p, q, "Payoff of each pair"),
+        "weights": particle_weights(p, q, "Weights of the particles"),
+    }
+
+
+@singledispatch
+def _of_samples(
+    data: AbstractDataModule, module: AbstractGAN, rng: torch.Generator, averaged: bool
+) -> dict[str, Figure]:
+    del data, module, rng, averaged
+    return {}
+
+
+@_of_samples.register
+def _(data: AbstractPlanarData, module: AbstractGAN, rng: torch.Generator, averaged: bool) -> dict[str, Figure]:
+    samples = _drawn(module, rng, averaged)
+    return {
+        "samples": sample_scatter(samples.values, samples.particle, data.limits, "Samples by particle", None),
+        "critic": _landscape(module, data, samples),
+    }
+
+
+@_of_samples.register
+def _(data: AbstractMixtureData, module: AbstractGAN, rng: torch.Generator, averaged: bool) -> dict[str, Figure]:
+    samples = _drawn(module, rng, averaged)
+    particles = size(module.profile(averaged).generators)
+    shares = mode_by_particle(samples.values, samples.particle, data.mixture, 3.0, particles)
+    return {
+        "samples": sample_scatter(samples.values, samples.particle, data.limits, "Samples by particle", data.mixture),
+        "critic": _landscape(module, data, samples),
+        "modes_by_particle": modes_by_particle(shares, "Which particle feeds which mode"),
+        "modes": mode_histogram(shares.sum(0), data.mixture.weights * shares.sum(), "High-quality samples per mode"),
+    }
+
+
+@_of_samples.register
+def _(data: AbstractImageData, module: AbstractGAN, rng: torch.Generator, averaged: bool) -> dict[str, Figure]:
+    del data
+    heaviest = module.profile(averaged).generators.log_weights.argsort(descending=True, stable=True)[:ROWS].tolist()
+    rows = [module.sample(COLUMNS, rng, particle, averaged).values.cpu() for particle in heaviest]
+    return {
+        "samples": image_rows(
+            torch.stack(rows), [f"particle {particle}" for particle in heaviest], "Samples by particle"
+        )
+    }
+
+
+def _drawn(module: AbstractGAN, rng: torch.Generator, averaged: bool) -> Samples:
+    samples = module.sample(SCATTERED, rng, averaged=averaged)
+    return Samples(samples.values.cpu(), samples.particle.cpu())
+
+
+@torch.no_grad()
+def _landscape(module: AbstractGAN, data: AbstractPlanarData, samples: Samples) -> Figure:
+    """The mixture of critics, each score averaged by the critics' weights."""
+    critics = module.profile(averaged=False).critics
+    xmin, xmax, ymin, ymax = data.limits
+    ys, xs = torch.linspace(ymin, ymax, GRID), torch.linspace(xmin, xmax, GRID)
+    points = torch.cartesian_prod(ys, xs).flip(1).to(module.device)
+    scores = torch.zeros(len(points), device=module.device)
+    for index, weight in enumerate(weights(critics)):
+        scores += weight * module.criticise({name: leaf[index] for name, leaf in critics.params.items()}, points)
+    values: Tensor = scores.reshape(GRID, GRID).cpu()
+    mixture = data.mixture if isinstance(data, AbstractMixtureData) else None
+    return critic_landscape(values, data.limits, "Critic's score", samples.values[:500], mixture)

@@ -1,0 +1,79 @@
+"""Run folders `RUNS_DIR/EXPERIMENT/VERSION`: each belongs to one run and is never written by another."""
+
+import os
+import re
+from pathlib import Path
+
+from mixnash.core.errors import InvalidInputError, require
+
+CLAIMED = "MIXNASH_RUN_FOLDER"
+"""Environment variable by which the processes that a run starts learn its folder."""
+
+
+def claim_run_folder(runs_dir: str, experiment: str, version: str | None) -> Path:
+    """Create a folder that did not exist before.
+
+    Args:
+        runs_dir: parent of all experiments.
+        experiment: name of the experiment.
+        version: name of the run; the next free `version_N` if None.
+
+    Raises:
+        InvalidInputError: when the version exists, a name is not one path component, or nothing can be written.
+    """
+    for name, part in (("experiment", experiment), ("version", version)):
+        require(
+            part is None or re.fullmatch(r"[\w][\w.\-]*", part) is not None,
+            f"The {name} must be a plain folder name of letters, digits, '_', '-' and '.', found {part!r}.",
+        )
+    parent = Path(runs_dir) / experiment
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        if version is None:
+            return _next_version(parent)
+        (parent / version).mkdir()
+    except FileExistsError as error:
+        raise InvalidInputError(
+            f"The run folder '{parent / (version or '')}' exists already and is left untouched. Choose another "
+            "--version, or continue it with --resume."
+        ) from error
+    except OSError as error:
+        raise InvalidInputError(
+            f"The run folder under '{parent}' cannot be written ({error.strerror}). "
+            "Choose another place with --runs_dir."
+        ) from error
+    return parent / str(version)
+
+
+def _next_version(parent: Path) -> Path:
+    numbers = [int(one.name[8:]) for one in parent.glob("version_*") if one.name[8:].isdigit()]
+    number = max(numbers, default=-1) + 1
+    while True:
+        folder = parent / f"version_{number}"
+        try:
+            folder.mkdir()
+        except FileExistsError:  # another run was quicker
+            number += 1
+        else:
+            return folder
+
+
+def resumable_run(folder: str) -> tuple[Path, Path]:
+    """The configuration and the last checkpoint of an interrupted run.
+
+    Raises:
+        InvalidInputError: when the folder is not a run's, or holds no checkpoint yet.
+    """
+    config, checkpoint = Path(folder) / "config.yaml", Path(folder) / "checkpoints" / "last.ckpt"
+    require(config.is_file(), f"{folder!r} is not a run folder: it has no config.yaml.")
+    require(
+        checkpoint.is_file(),
+        f"The run {folder!r} cannot be resumed: it has no checkpoints/last.ckpt. Start it anew from its config.yaml.",
+    )
+    return config, checkpoint
+
+
+def shared_run_folder() -> Path | None:
+    """The folder that the first process of this run claimed, if this is another of its processes."""
+    claimed = os.environ.get(CLAIMED)
+    return Path(claimed) if claimed else None

@@ -1,0 +1,225 @@
+"""The textbook Wasserstein GAN: one generator, one critic, torch's own optimisers.
+
+Written straight from the papers and without the project's core (but for its random draws), so that it is both the
+baseline and an independent check of `MixedGAN` with one particle per player.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, final
+
+import torch
+from pytorch_lightning.cli import OptimizerCallable
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.func import functional_call
+
+from mixnash.core.errors import require
+from mixnash.core.population import make_population, stack
+from mixnash.core.types import BOTH, CRITICS, GENERATORS, Batch, Params, Profile
+from mixnash.lit.base import AbstractGAN
+from mixnash.lit.draws import StepDraws, check_shares
+from mixnash.lit.finite import FiniteGuard
+from mixnash.lit.particles import AveragedParams
+from mixnash.networks.base import AbstractCritic, AbstractGenerator, parameters_of
+
+
+@final
+class WGAN(AbstractGAN):
+    r"""Minimises :math:`-E\, d(g(z))` over g and :math:`E\, d(g(z)) - E\, d(x) + \text{penalty}` over d.
+
+    References:
+        Arjovsky, Chintala, Bottou, 2017, arXiv 1701.07875, Algorithm 1 (clipping); Gulrajani et al., 2017, arXiv
+        1704.00028, Algorithm 1 (gradient penalty).
+
+    Args:
+        event_shape: shape of one sample; set from the data.
+        generator: makes the generator.
+        critic: makes the critic.
+        generator_optimizer: torch optimiser of the generator.
+        critic_optimizer: torch optimiser of the critic.
+        critic_steps: critic updates per generator update; one step of the run is one generator update.
+        simultaneous: both players move on the same draws and the same opponent; needs `critic_steps: 1`.
+        clip: bound of the critic's parameters after each update, positive; or use `gradient_penalty`.
+        gradient_penalty: weight of the two-sided penalty on interpolates, positive; or use `clip`.
+        ema_decay: decay per step of the generator's moving average, in [0, 1); 0 switches it off.
+        seed: of every draw; set from `seed_everything`.
+
+    Raises:
+        InvalidInputError: unless exactly one of `clip` and `gradient_penalty` is set and every number is in range.
+    """
+
+    def __init__(
+        self,
+        event_shape: Sequence[int],
+        generator: Callable[[Sequence[int]], AbstractGenerator],
+        critic: Callable[[Sequence[int]], AbstractCritic],
+        generator_optimizer: OptimizerCallable,
+        critic_optimizer: OptimizerCallable,
+        critic_steps: int = 5,
+        simultaneous: bool = False,
+        clip: float | None = None,
+        gradient_penalty: float | None = None,
+        ema_decay: float = 0.99,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        _check(critic_steps, simultaneous, clip, gradient_penalty)
+        self.automatic_optimization = False
+        self.seed = seed
+        self.generator, self.critic = generator(event_shape), critic(event_shape)
+        self.averaged = AveragedParams(parameters_of(self.generator), ema_decay)
+        self._make_generator_optimizer, self._make_critic_optimizer = generator_optimizer, critic_optimizer
+        self._critic_steps, self._simultaneous = critic_steps, simultaneous
+        self._clip, self._gradient_penalty = clip, gradient_penalty
+        self._guard = FiniteGuard()
+
+    @property
+    def draws_per_step(self) -> int:
+        """One per critic update, and one for an alternating generator."""
+        return 1 if self._simultaneous else self._critic_steps + 1
+
+    @property
+    def latent_dim(self) -> int:
+        """Length of a latent."""
+        return self.generator.latent_dim
+
+    def profile(self, averaged: bool) -> Profile:
+        """One particle per player."""
+        params = self.averaged.params() if averaged else parameters_of(self.generator)
+        return Profile(make_population(stack([params])), make_population(stack([parameters_of(self.critic)])))
+
+    def generate(self, params: Params, latent: Tensor) -> Tensor:
+        """The generator with given parameters."""
+        return torch.as_tensor(functional_call(self.generator, params, (latent,)))
+
+    def criticise(self, params: Params, samples: Tensor) -> Tensor:
+        """The critic with given parameters."""
+        return torch.as_tensor(functional_call(self.critic, params, (samples,)))
+
+    @torch.no_grad()
+    def payoffs(self, real: Tensor, latent: Tensor, averaged: bool) -> Tensor:
+        """The one payoff E d(x) - E d(g(z)), as [1, 1]."""
+        params = self.averaged.params() if averaged else parameters_of(self.generator)
+        value: Tensor = self.critic(real).mean() - self.critic(self.generate(params, latent[0])).mean()
+        return value.reshape(1, 1)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Both players' optimisers."""
+        return [
+            self._make_generator_optimizer(self.generator.parameters()),
+            self._make_critic_optimizer(self.critic.parameters()),
+        ]
+
+    def on_fit_start(self) -> None:
+        """Refuse batches that cannot be shared evenly."""
+        check_shares("batch_size", self.datamodule.batch_size, self.trainer.world_size)
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> None:
+        """One generator update with its critic updates, on real samples [draws, B, *event]."""
+        del batch_idx
+        size = self.datamodule.batch_size
+        draws = StepDraws(
+            batch,
+            self.seed,
+            self.global_step,
+            self.latent_dim,
+            generators=1,
+            generator_samples=size,
+            critic_samples=size,
+            rank=self.global_rank,
+            world_size=self.trainer.world_size,
+        )
+        if self._simultaneous:
+            critic_loss, generator_loss = self._simultaneous_step(draws(BOTH).pair(0))
+        else:
+            for _ in range(self._critic_steps):
+                critic_loss = self._critic_loss(draws(CRITICS).pair(0))
+                self._descend(1, self.critic, critic_loss)
+            generator_loss = self._generator_loss(draws(GENERATORS).pair(0))
+            self._descend(0, self.generator, generator_loss)
+        self._after_step(critic_loss.detach(), generator_loss.detach())
+
+    def _simultaneous_step(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        critic_loss, generator_loss = self._critic_loss(batch), self._generator_loss(batch)
+        critic_grads = torch.autograd.grad(critic_loss, list(self.critic.parameters()), materialize_grads=True)
+        self._descend(0, self.generator, generator_loss)
+        self._move(1, self.critic, critic_grads)
+        return critic_loss, generator_loss
+
+    def _generator_loss(self, batch: Batch) -> Tensor:
+        return torch.as_tensor(-self.critic(self.generator(batch.latent)).mean())
+
+    def _critic_loss(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            fake = self.generator(batch.latent)
+        loss = self.critic(fake).mean() - self.critic(batch.real).mean()
+        if self._gradient_penalty is not None:
+            mix = batch.mix.reshape(-1, *[1] * (fake.dim() - 1))
+            between = ((1 - mix) * batch.anchor + mix * fake).requires_grad_()
+            (slope,) = torch.autograd.grad(self.critic(between).sum(), between, create_graph=True)
+            loss = loss + self._gradient_penalty * (slope.flatten(1).norm(dim=1) - 1).square().mean()
+        return torch.as_tensor(loss)
+
+    def _descend(self, index: int, module: torch.nn.Module, loss: Tensor) -> None:
+        grads = torch.autograd.grad(loss, list(module.parameters()), materialize_grads=True)
+        self._move(index, module, grads)
+
+    def _move(self, index: int, module: torch.nn.Module, grads: Sequence[Tensor]) -> None:
+        for parameter, grad in zip(module.parameters(), grads, strict=True):
+            parameter.grad = self._mean_over_processes(grad)
+        if index == 0:
+            # Only the generator goes through Lightning's wrapper, which counts: a step is one generator update.
+            wrapped = self.optimizers()
+            assert isinstance(wrapped, list)
+            wrapped[0].step()
+        else:
+            plain = self.optimizers(use_pl_optimizer=False)
+            assert isinstance(plain, list)
+            plain[1].step()
+            if self._clip is not None:
+                with torch.no_grad():
+                    for parameter in module.parameters():
+                        parameter.clamp_(-self._clip, self._clip)
+
+    def _mean_over_processes(self, grad: Tensor) -> Tensor:
+        return (
+            grad if self.trainer.world_size == 1 else torch.as_tensor(self.trainer.strategy.reduce(grad, None, "mean"))
+        )
+
+    def _after_step(self, critic_loss: Tensor, generator_loss: Tensor) -> None:
+        step = self.global_step
+        self.averaged.update(dict(self.generator.named_parameters()), step)
+        self._guard.watch("generator", generator_loss.unsqueeze(0), step - 1)
+        self._guard.watch("critic", critic_loss.unsqueeze(0), step - 1)
+        if step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self._guard.check()
+            self.log_dict({"loss/generators": generator_loss, "loss/critics": critic_loss})
+
+    def on_train_end(self) -> None:
+        """A last look at the losses."""
+        self._guard.check()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to save a run that is no longer finite.
+
+        Raises:
+            NonFiniteError: when a loss was not finite.
+        """
+        del checkpoint
+        self._guard.check()
+
+
+def _check(critic_steps: int, simultaneous: bool, clip: float | None, gradient_penalty: float | None) -> None:
+    require(critic_steps >= 1, f"critic_steps must be at least 1, found {critic_steps}.")
+    require(
+        not simultaneous or critic_steps == 1,
+        f"Simultaneous updates make one critic step per generator step, found critic_steps {critic_steps}. "
+        "Set critic_steps to 1 or simultaneous to false.",
+    )
+    require(
+        (clip is None) != (gradient_penalty is None),
+        "The critic is kept Lipschitz in exactly one way: set either clip or gradient_penalty, "
+        f"found clip {clip} and gradient_penalty {gradient_penalty}.",
+    )
+    for name, value in (("clip", clip), ("gradient_penalty", gradient_penalty)):
+        require(value is None or value > 0, f"{name} must be positive, found {value}.")

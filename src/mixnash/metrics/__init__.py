@@ -1,0 +1,1 @@
+"""Metrics as torchmetrics shells over the pure functions of `functional`."""

@@ -1,0 +1,1 @@
+"""Architectures: abstract generators and critics, and their implementations; one file each."""

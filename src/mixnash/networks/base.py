@@ -1,0 +1,60 @@
+"""What an architecture must offer to be played by a population."""
+
+import abc
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from mixnash.core.types import NetworkFunctions, Params
+
+
+class AbstractNetwork(nn.Module, abc.ABC):
+    """A network without randomness or mutable buffers, usable alone (`forward`) and stacked (`stacked`).
+
+    Random draws come in as inputs; BatchNorm would mutate its statistics inside a pure step, so normalise by group or
+    not at all. The contract tests hold `stacked` to `forward`.
+    """
+
+    @abc.abstractmethod
+    def stacked(self, params: Params, inputs: Tensor) -> Tensor:
+        """All particles at once: parameters with a leading particle axis K, inputs [K, n, ...], outputs [K, n, ...].
+
+        The module's own parameters are not used. `vmapped` is an implementation that fits any network.
+        """
+
+
+class AbstractGenerator(AbstractNetwork):
+    """Maps latents [n, latent_dim] to samples [n, *event_shape]."""
+
+    @property
+    @abc.abstractmethod
+    def latent_dim(self) -> int:
+        """Length of the latent, standard normal in every coordinate."""
+
+
+class AbstractCritic(AbstractNetwork):
+    """Maps samples [n, *event_shape] to scores [n], without a final squashing."""
+
+
+def vmapped(module: nn.Module, params: Params, inputs: Tensor) -> Tensor:
+    """`module` on stacked parameters by `torch.func.vmap`: right for any network, not always the fastest."""
+
+    def one(particle: Params, own: Tensor) -> Tensor:
+        return torch.as_tensor(functional_call(module, particle, (own,)))
+
+    return torch.vmap(one)(params, inputs)
+
+
+def parameters_of(module: nn.Module) -> Params:
+    """A detached copy of a module's parameters by name."""
+    return {name: leaf.detach().clone() for name, leaf in module.named_parameters()}
+
+
+def functions_of(network: AbstractNetwork) -> NetworkFunctions:
+    """A network as the two pure functions that the core calls."""
+
+    def single(params: Params, inputs: Tensor) -> Tensor:
+        return torch.as_tensor(functional_call(network, params, (inputs,)))
+
+    return NetworkFunctions(single=single, stacked=network.stacked)
