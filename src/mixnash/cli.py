@@ -1,7 +1,9 @@
 """`train.py`: LightningCLI over our models and data, with run folders that cannot collide."""
 
+import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, final
 
@@ -34,6 +36,9 @@ def _seed(value: bool | int) -> int:
 class TrainingCLI(LightningCLI):
     """Adds run folders, and links what would otherwise be written twice."""
 
+    run_folder: Path | None = None
+    """Where this run writes; None without loggers."""
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Declare our own arguments and links."""
         parser.add_argument("--experiment", type=str, default="unnamed", help="Folder of the run under runs_dir.")
@@ -54,7 +59,7 @@ class TrainingCLI(LightningCLI):
         """Claim the run folder, now that model and data could be built, and attach the loggers."""
         config = self.config[self.subcommand]
         if config.trainer.logger is None and not config.trainer.fast_dev_run:
-            folder = self._claim()
+            folder = self.run_folder = self._claim()
             config.resume = None
             loggers = [TensorBoardLogger(str(folder), name="", version=""), JsonLinesLogger(folder)]
             kwargs |= {"logger": loggers, "default_root_dir": str(folder)}
@@ -111,10 +116,25 @@ def train(args: ArgsType = None) -> TrainingCLI:
         os.environ.pop(CLAIMED, None)
 
 
+def _quieten() -> None:
+    """Silence what Lightning says about itself and what cannot be helped from here; warnings about the run stay."""
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric.utilities.seed").setLevel(logging.WARNING)
+    for message in (
+        "LightningCLI's args parameter",  # we pass words on after expanding --resume
+        ".*does not have many workers.*",  # batches are made in memory, faster than they could be sent
+        ".*LeafSpec.*",  # Lightning 2.6 with torch 2.13
+    ):
+        warnings.filterwarnings("ignore", message=message)
+
+
 def main(args: ArgsType = None) -> None:
     """The command: one sentence and exit code 2 for bad input, 3 for a run that stopped being finite."""
+    _quieten()
     try:
-        train(args)
+        cli = train(args)
+        if cli.run_folder is not None and cli.trainer.is_global_zero:
+            print(f"run folder: {cli.run_folder}\nnext: python evaluate.py --run {cli.run_folder}")
     except MixnashError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2 if isinstance(error, InvalidInputError) else 3) from None

@@ -150,6 +150,13 @@ def test_state_is_no_part_of_a_checkpoint(case):
     assert not case.make().state_dict()
 
 
+def test_nearest_modes_are_counted_over_updates():
+    metric, samples = ModeCoverage(MIXTURE, 2.0), data()[0]
+    metric.update(samples[:CUT])
+    metric.update(samples[CUT:])
+    assert torch.equal(metric.near, mode_statistics(samples, MIXTURE, 2.0).near)
+
+
 def test_a_collection_gives_flat_keys():
     two_sample = {name: case.make() for name, case in CASES.items() if case.arguments == 2}
     collection = MetricCollection(two_sample)

@@ -205,6 +205,15 @@ def test_perfect_sampler_agrees_with_scoring_real_draws_on_every_key(threshold):
         assert simulated[f"{key}_std"] == pytest.approx(float(values.std()), rel=0.25), key
 
 
+def test_spread_of_the_perfect_variance_ratio_is_that_of_truncated_chi_square():
+    axes, level = 3, 2.0**2
+    mass = chi2.cdf(level, axes)
+    mean, square = axes * chi2.cdf(level, axes + 2) / mass, axes * (axes + 2) * chi2.cdf(level, axes + 4) / mass
+    expected = math.sqrt((square / mean**2 - 1) / (1000 * mass))
+    perfect = perfect_sampler(make_mixture(torch.zeros(1, 3), torch.ones(1)), 1000, 2.0, repeats=20_000)
+    assert perfect["variance_ratio_std"] == pytest.approx(expected, rel=0.025)  # Five standard errors.
+
+
 def test_perfect_sampler_depends_on_its_seed_only():
     state = torch.get_rng_state()
     first, second = (perfect_sampler(uneven(), 100, 2.0, seed=5) for _ in range(2))

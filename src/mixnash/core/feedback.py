@@ -25,6 +25,7 @@ from mixnash.core.types import (
     Apply,
     Batch,
     Feedback,
+    NetworkFunctions,
     Networks,
     Params,
     Player,
@@ -48,21 +49,25 @@ def _gradients(objective: Tensor, leaves: Params, retain: bool = False) -> Param
 class _StackedCritics:
     """All critics on all generators' samples: [P, n, *event] to [L, P, n]."""
 
-    def __init__(self, apply: Apply, params: Params) -> None:
-        self._apply, self._params = apply, params
+    def __init__(self, functions: NetworkFunctions, params: Params) -> None:
+        self._functions, self._params = functions, params
         self._count = next(iter(params.values())).shape[0]
 
     def __call__(self, samples: Tensor) -> Tensor:
         flat = samples.flatten(0, 1)
-        scores = self._apply(self._params, flat.expand(self._count, *flat.shape))
+        scores = self._functions.stacked(self._params, flat.expand(self._count, *flat.shape))
         return scores.reshape(self._count, *samples.shape[:2])
 
     def input_gradient(self, samples: Tensor) -> Tensor:
-        # Each critic needs its own copy of the inputs, or the gradients of all critics would be added up.
         flat = samples.detach().flatten(0, 1)
-        inputs = flat.expand(self._count, *flat.shape).clone().requires_grad_()
-        scores = self._apply(self._params, inputs)
-        (gradient,) = torch.autograd.grad(scores.sum(), inputs, create_graph=torch.is_grad_enabled())
+        inputs = flat.expand(self._count, *flat.shape)
+        if self._functions.input_gradient is not None:
+            gradient = self._functions.input_gradient(self._params, inputs)
+        else:
+            # Each critic needs its own copy of the inputs, or the gradients of all critics would be added up.
+            inputs = inputs.clone().requires_grad_()
+            scores = self._functions.stacked(self._params, inputs)
+            (gradient,) = torch.autograd.grad(scores.sum(), inputs, create_graph=True)
         return gradient.reshape(self._count, *samples.shape)
 
 
@@ -98,7 +103,7 @@ def feedback(game: AbstractGame, networks: Networks, profile: Profile, batch: Ba
     p, q = weights(profile.generators).detach(), weights(profile.critics).detach()
 
     fake = networks.generator.stacked(gen_leaves, batch.latent)
-    critics = _StackedCritics(networks.critic.stacked, game.constrain_critic(critic_leaves))
+    critics = _StackedCritics(networks.critic, game.constrain_critic(critic_leaves))
     terms = game.terms(lambda _: fake, critics, batch)
 
     generator_grads = critic_grads = None

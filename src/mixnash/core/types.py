@@ -114,12 +114,15 @@ class Feedback(NamedTuple):
 
 
 class NetworkFunctions(NamedTuple):
-    """One architecture as two functions that must agree; the contract tests compare them."""
+    """One architecture as functions that must agree; the tests compare them."""
 
     single: Apply
     """Parameters of one particle, inputs [n, ...]: outputs [n, ...]."""
     stacked: Apply
     """Stacked parameters [K, ...], inputs [K, n, ...]: outputs [K, n, ...]."""
+    input_gradient: Apply | None = None
+    """Stacked parameters [L, ...], inputs [L, n, ...]: gradient [L, n, ...] of each score in its own input, itself
+    differentiable in the parameters. None: by differentiating `stacked`."""
 
 
 class Networks(NamedTuple):

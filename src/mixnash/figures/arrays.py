@@ -9,7 +9,7 @@ from torch import Tensor
 from mixnash.core.errors import require
 
 Array: TypeAlias = NDArray[Any] | Tensor
-"""What the figures accept. Shapes stand in the docstrings and are checked at run time, in sentences."""
+"""What the figures accept."""
 
 Limits: TypeAlias = tuple[float, float, float, float]
 """A window of the plane (xmin, xmax, ymin, ymax), in data coordinates."""
@@ -54,7 +54,7 @@ def indices(values: Array, name: str, length: int, below: int | None) -> tuple[N
     whole = found.astype(np.int64) if bool(np.isfinite(found).all()) else np.full(found.shape, -1)
     require(bool((whole == found).all()), f"Expected integers as {name}, found {values.dtype} with other values.")
     bound = int(whole.max(initial=-1)) + 1 if below is None else below
-    inside = whole.size == 0 or (whole.min() >= 0 and whole.max() < bound)
+    inside = bool(((whole >= 0) & (whole < bound)).all())
     require(
         inside, f"Expected {name} in [0, {bound}), found values in [{whole.min(initial=0)}, {whole.max(initial=0)}]."
     )

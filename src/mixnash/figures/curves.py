@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Num
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -15,14 +16,14 @@ _LEGEND_ROWS = 14
 
 
 def metric_curves(
-    curves: Mapping[str, tuple[Array, Array]],
+    curves: Mapping[str, tuple[Num[Array, " _"], Num[Array, " _"]]],
     xlabel: str,
     ylabel: str,
     title: str,
     *,
     reference: float | None = None,
     reference_label: str = "reference",
-    bands: Mapping[str, tuple[Array, Array, Array]] | None = None,
+    bands: Mapping[str, tuple[Num[Array, " _"], Num[Array, " _"], Num[Array, " _"]]] | None = None,
     log: bool = False,
 ) -> Figure:
     """One line per label; values that are not finite leave a gap.
@@ -51,11 +52,11 @@ def metric_curves(
     )
     figure = new_figure(7.2, 3.8, title)
     axes = figure.subplots()
-    positive = False
+    shown = [np.empty(0)] if reference is None else [np.array([reference])]
     for (label, (x, y)), colour in zip(curves.items(), particle_colours(len(curves)), strict=True):
         xs = numbers(x, f"x of {label}", "n")
         ys = _drawable(numbers(y, f"y of {label}", len(xs)), log)
-        positive = positive or bool(np.isfinite(ys).any())
+        shown.append(ys[np.isfinite(ys)])
         marker = "o" if len(xs) <= _FEW else ""
         axes.plot(xs, ys, color=colour, linewidth=1.5, marker=marker, markersize=3, label=label, zorder=2)
         if label in bands:
@@ -64,16 +65,20 @@ def metric_curves(
             axes.fill_between(across, low, high, color=colour, alpha=0.18, linewidth=0, zorder=1)
     if reference is not None:
         axes.axhline(reference, color=GREY, linewidth=1.0, linestyle=(0, (4, 3)), label=reference_label, zorder=1)
+    heights = np.concatenate(shown)
     if log:
         axes.set_yscale("log")
+        if heights.size:  # bands may reach zero: the curves decide how far down the axis goes
+            axes.set_ylim(bottom=0.7 * heights.min())
     else:
         axes.yaxis.set_major_locator(value_ticks(6))
     axes.xaxis.set_major_locator(value_ticks(7))
     axes.ticklabel_format(axis="x", scilimits=(-3, 6))
     axes.grid(axis="y", color="#e9e9e9", linewidth=0.7)
     axes.set_axisbelow(True)
-    dress(axes, xlabel, ylabel)
     entries = len(curves) + (reference is not None)
+    nothing = "no positive value" if log else "no finite value"
+    dress(axes, xlabel, ylabel, (next(iter(curves)) if entries == 1 else "") if heights.size else nothing)
     if entries > 1:
         columns = -(-entries // _LEGEND_ROWS)
         figure.legend(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -10,7 +11,7 @@ from mixnash.core.errors import require
 from mixnash.figures.arrays import Array, numbers
 from mixnash.figures.style import DPI, INK, LABEL_SIZE, blank_figure, wrap, write_title
 
-_WIDTH = 860  # pixels: what a grid may be wide on screen
+_WIDTH, _HEIGHT = 860, 1600  # pixels: what a figure should fit into on screen
 _TILE = 112  # pixels: what an image is enlarged to at most
 _NARROWEST = 330  # pixels: room for a title
 _EDGE = 10  # pixels around the grid
@@ -20,7 +21,7 @@ _SEPARATOR_COLOUR = 0.85  # pale grey
 _NOT_FINITE = (0.85, 0.10, 0.45)  # a pink that no grey image contains
 
 
-def image_grid(images: Array, columns: int, title: str) -> Figure:
+def image_grid(images: Float[Array, "n C H W"], columns: int, title: str) -> Figure:
     """Images in reading order, enlarged without smoothing.
 
     Args:
@@ -34,10 +35,10 @@ def image_grid(images: Array, columns: int, title: str) -> Figure:
     """
     pixels = _pixels(numbers(images, "images", "n", "C", "H", "W"))
     require(columns > 0, f"A grid needs at least one column, found {columns}.")
-    return _show(_mosaic(pixels, min(columns, len(pixels))), [], title)
+    return _show(pixels, min(columns, len(pixels)), [], title)
 
 
-def image_rows(images: Array, row_labels: Sequence[str], title: str) -> Figure:
+def image_rows(images: Float[Array, "R n C H W"], row_labels: Sequence[str], title: str) -> Figure:
     """One row of images per particle, with its label at the left.
 
     Args:
@@ -52,7 +53,7 @@ def image_rows(images: Array, row_labels: Sequence[str], title: str) -> Figure:
     rows, across = found.shape[:2]
     require(len(row_labels) == rows, f"{rows} rows of images need as many labels, found {len(row_labels)}.")
     pixels = _pixels(found.reshape(rows * across, *found.shape[2:]))
-    return _show(_mosaic(pixels, across), list(row_labels), title)
+    return _show(pixels, across, list(row_labels), title)
 
 
 def _pixels(images: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -64,12 +65,13 @@ def _pixels(images: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(finite, (np.where(finite, rgb, 0.0).clip(-1, 1) + 1) / 2, _NOT_FINITE)
 
 
-def _mosaic(pixels: NDArray[np.float64], columns: int) -> NDArray[np.float64]:
+def _mosaic(pixels: NDArray[np.float64], columns: int, room: float) -> NDArray[np.float64]:
     """Images [n, H, W, 3] enlarged by one whole factor, side by side with separators: [rows, columns, 3] of pixels."""
     count, height, width, _ = pixels.shape
-    factor = max(1, min(_WIDTH // (columns * width), _TILE // max(height, width)))
-    tiles = pixels.repeat(factor, axis=1).repeat(factor, axis=2)
     rows = -(-count // columns)
+    fits = min(int(room) // (columns * width), _HEIGHT // (rows * height), _TILE // max(height, width))
+    factor = max(1, fits)
+    tiles = pixels.repeat(factor, axis=1).repeat(factor, axis=2)
     down, along = height * factor + _SEPARATOR, width * factor + _SEPARATOR
     canvas = np.full((rows * down + _SEPARATOR, columns * along + _SEPARATOR, 3), _SEPARATOR_COLOUR)
     for place in range(rows * columns):
@@ -79,13 +81,15 @@ def _mosaic(pixels: NDArray[np.float64], columns: int) -> NDArray[np.float64]:
     return canvas
 
 
-def _show(mosaic: NDArray[np.float64], labels: list[str], title: str) -> Figure:
-    """A figure in which one pixel of the mosaic is one pixel of the screen, unless it is wider than the screen."""
-    shrink = min(1.0, (_WIDTH + 40) / mosaic.shape[1])
-    height, width = (shrink * side for side in mosaic.shape[:2])
+def _show(pixels: NDArray[np.float64], columns: int, labels: list[str], title: str) -> Figure:
+    """A figure in which one pixel of the mosaic is one pixel of the screen, unless that would be too wide."""
     figure = blank_figure(1.0, 1.0)
     texts = [figure.text(0, 0, label, fontsize=LABEL_SIZE, color=INK, ha="right", va="center") for label in labels]
-    left = _EDGE + max([text.get_window_extent().width + 8 for text in texts], default=0.0)
+    left = _EDGE + max([round(text.get_window_extent().width) + 8 for text in texts], default=0)
+    room = max(_WIDTH - left, _WIDTH / 2)
+    mosaic = _mosaic(pixels, columns, room)
+    shrink = min(1.0, 1.05 * room / mosaic.shape[1])  # separators may exceed the room a little
+    height, width = (round(shrink * side) for side in mosaic.shape[:2])
     across = max(left + width + _EDGE, _NARROWEST)
     lines = wrap(title, across / DPI)
     above = _EDGE + ((lines.count("\n") + 1) * _TITLE_LINE + _EDGE if title else 0)

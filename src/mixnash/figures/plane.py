@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import EllipseCollection
@@ -41,8 +42,8 @@ class _Modes(NamedTuple):
 
 
 def sample_scatter(
-    samples: Array,
-    particle: Array,
+    samples: Float[Array, "n 2"],
+    particle: Int[Array, " n"],
     limits: Limits,
     title: str,
     mixture: GaussianMixture | None = None,
@@ -78,7 +79,11 @@ def sample_scatter(
 
 
 def critic_landscape(
-    values: Array, limits: Limits, title: str, samples: Array | None = None, mixture: GaussianMixture | None = None
+    values: Float[Array, "H W"],
+    limits: Limits,
+    title: str,
+    samples: Float[Array, "n 2"] | None = None,
+    mixture: GaussianMixture | None = None,
 ) -> Figure:
     """Filled contours of a critic over the plane.
 
@@ -116,7 +121,7 @@ def critic_landscape(
 
 
 def sample_history(
-    snapshots: Sequence[tuple[str, Array, Array]],
+    snapshots: Sequence[tuple[str, Float[Array, "_ 2"], Int[Array, " _"]]],
     limits: Limits,
     title: str,
     mixture: GaussianMixture | None = None,

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Num
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
@@ -45,7 +46,9 @@ class _Heat(NamedTuple):
     digits: str  # format of a number in a cell
 
 
-def payoff_matrix(values: Array, generator_weights: Array, critic_weights: Array, title: str) -> Figure:
+def payoff_matrix(
+    values: Float[Array, "K L"], generator_weights: Float[Array, " K"], critic_weights: Float[Array, " L"], title: str
+) -> Figure:
     r"""Payoffs of all pairs of particles with both players' weights, and the value :math:`p^T A q` they give.
 
     Args:
@@ -69,7 +72,7 @@ def payoff_matrix(values: Array, generator_weights: Array, critic_weights: Array
     return _matrix(shown, _Bars(rows, "generator", "weight"), _Bars(columns, "critic", "weight"), heat, note, title)
 
 
-def modes_by_particle(samples: Array, title: str) -> Figure:
+def modes_by_particle(samples: Num[Array, "K M"], title: str) -> Figure:
     """Which particle feeds which mode, with the totals of both; empty cells are white.
 
     Args:
@@ -87,7 +90,7 @@ def modes_by_particle(samples: Array, title: str) -> Figure:
     return _matrix(hit, rows, columns, heat, note, title)
 
 
-def particle_weights(generator_weights: Array, critic_weights: Array, title: str) -> Figure:
+def particle_weights(generator_weights: Float[Array, " K"], critic_weights: Float[Array, " L"], title: str) -> Figure:
     r"""Weights of both players' particles against the uniform level, with the effective size :math:`1 / \sum_k p_k^2`.
 
     Generators wear the colours that they have in `plane.sample_scatter`.
@@ -110,7 +113,7 @@ def particle_weights(generator_weights: Array, critic_weights: Array, title: str
     return figure
 
 
-def mode_histogram(samples: Array, expected: Array, title: str) -> Figure:
+def mode_histogram(samples: Num[Array, " M"], expected: Num[Array, " M"], title: str) -> Figure:
     r"""Samples per mode against the expected number :math:`e_m`, within
     :math:`e_m \pm 2 \sqrt{e_m (1 - e_m / n)}`, the multinomial standard deviation for :math:`n = \sum_m e_m`.
 
@@ -125,7 +128,7 @@ def mode_histogram(samples: Array, expected: Array, title: str) -> Figure:
     found = counts(samples, "samples of modes", "M")
     mean = counts(expected, "expected samples of modes", len(found))
     total = float(mean.sum())
-    reach = 2 * np.sqrt(mean * (1 - mean / max(total, 1.0)).clip(0))
+    reach = 2 * np.sqrt(mean * (1 - mean / (total or 1.0)).clip(0))
     normal = np.abs(found - mean) <= reach
     figure = new_figure(7.2, 3.4, title)
     axes = figure.subplots()
@@ -210,5 +213,5 @@ def _write_cells(axes: Axes, values: np.ma.MaskedArray, heat: _Heat) -> None:
         if np.isfinite(value):
             red, green, blue, _ = heat.colours(heat.norm(value))
             dark = 0.30 * red + 0.59 * green + 0.11 * blue < 0.5  # luma of Rec. 601
-            text = heat.digits.format(value)
+            text = heat.digits.format(value).replace("-", "\N{MINUS SIGN}")
             axes.text(column, row, text, ha="center", va="center", fontsize=TICK_SIZE, color="white" if dark else INK)

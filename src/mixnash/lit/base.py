@@ -124,5 +124,5 @@ class AbstractGAN(pl.LightningModule, abc.ABC):
         """Log the scores of this evaluation."""
         scores: dict[str, Any] = self.validation_metrics.compute()
         for name, score in scores.items():
-            self.log(f"val/{name}", score.float(), prog_bar=name in {"modes", "high_quality"}, sync_dist=False)
+            self.log(f"val/{name}", score.float())
         self.validation_metrics.reset()

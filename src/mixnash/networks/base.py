@@ -36,6 +36,13 @@ class AbstractGenerator(AbstractNetwork):
 class AbstractCritic(AbstractNetwork):
     """Maps samples [n, *event_shape] to scores [n], without a final squashing."""
 
+    @abc.abstractmethod
+    def input_gradient(self, params: Params, inputs: Tensor) -> Tensor:
+        """Gradients [L, n, ...] of all scores in their own inputs [L, n, ...], differentiable in the parameters.
+
+        `differentiated` is an implementation that fits any network.
+        """
+
 
 def vmapped(module: nn.Module, params: Params, inputs: Tensor) -> Tensor:
     """`module` on stacked parameters by `torch.func.vmap`: right for any network, not always the fastest."""
@@ -44,6 +51,13 @@ def vmapped(module: nn.Module, params: Params, inputs: Tensor) -> Tensor:
         return torch.as_tensor(functional_call(module, particle, (own,)))
 
     return torch.vmap(one)(params, inputs)
+
+
+def differentiated(network: AbstractCritic, params: Params, inputs: Tensor) -> Tensor:
+    """The input gradient by automatic differentiation of `stacked`: right for any critic, not always the fastest."""
+    own = inputs.detach().clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(network.stacked(params, own).sum(), own, create_graph=True)
+    return gradient
 
 
 def parameters_of(module: nn.Module) -> Params:
@@ -57,4 +71,5 @@ def functions_of(network: AbstractNetwork) -> NetworkFunctions:
     def single(params: Params, inputs: Tensor) -> Tensor:
         return torch.as_tensor(functional_call(network, params, (inputs,)))
 
-    return NetworkFunctions(single=single, stacked=network.stacked)
+    gradient = network.input_gradient if isinstance(network, AbstractCritic) else None
+    return NetworkFunctions(single=single, stacked=network.stacked, input_gradient=gradient)

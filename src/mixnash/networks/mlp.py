@@ -22,6 +22,13 @@ def stacked_linear(params: Params, layer: str, inputs: Tensor) -> Tensor:
     return torch.baddbmm(bias.unsqueeze(1), inputs, weight.mT)
 
 
+def stacked_product(rows: Tensor, weight: Tensor) -> Tensor:
+    """Rows of all particles times their matrices: [K, n, out] x [K, out, in] to [K, n, in]."""
+    if weight.shape[0] == 1:
+        return (rows[0] @ weight[0]).unsqueeze(0)
+    return torch.bmm(rows, weight)
+
+
 def fourier_features(points: Tensor, octaves: int, period: float) -> Tensor:
     r"""Appends :math:`\sin, \cos (2 \pi 2^j x / \text{period})`, j = 0 ... octaves - 1, to the last axis.
 
@@ -32,9 +39,24 @@ def fourier_features(points: Tensor, octaves: int, period: float) -> Tensor:
     """
     if octaves == 0:
         return points
-    frequencies = 2 * math.pi / period * 2.0 ** torch.arange(octaves, device=points.device, dtype=points.dtype)
-    angles = (points.unsqueeze(-1) * frequencies).flatten(-2)
+    angles = (points.unsqueeze(-1) * _frequencies(points, octaves, period)).flatten(-2)
     return torch.cat([points, angles.sin(), angles.cos()], dim=-1)
+
+
+def fourier_pullback(gradient: Tensor, points: Tensor, octaves: int, period: float) -> Tensor:
+    """The gradient in the points, from the gradient in their `fourier_features`."""
+    if octaves == 0:
+        return gradient
+    axes = points.shape[-1]
+    frequencies = _frequencies(points, octaves, period)
+    angles = points.unsqueeze(-1) * frequencies
+    plain, sines, cosines = torch.split(gradient, [axes, axes * octaves, axes * octaves], dim=-1)
+    waves = sines.reshape(angles.shape) * angles.cos() - cosines.reshape(angles.shape) * angles.sin()
+    return plain + (waves * frequencies).sum(-1)
+
+
+def _frequencies(points: Tensor, octaves: int, period: float) -> Tensor:
+    return 2 * math.pi / period * 2.0 ** torch.arange(octaves, device=points.device, dtype=points.dtype)
 
 
 def _check(width: int, depth: int) -> None:
@@ -138,3 +160,24 @@ class MLPCritic(AbstractCritic):
         for index in range(len(self.layers) - 1):
             hidden = self._activate(stacked_linear(params, f"layers.{index}", hidden))
         return stacked_linear(params, f"layers.{len(self.layers) - 1}", hidden).squeeze(-1)
+
+    def input_gradient(self, params: Params, inputs: Tensor) -> Tensor:
+        """Gradients [K, n, *event_shape] of the scores in the inputs, by a backward pass written out.
+
+        The units are piecewise linear, so their slopes are constants: the result is a product of weights and slopes.
+        Differentiating it in the weights takes a third fewer matrix products than differentiating twice.
+        """
+        with torch.no_grad():
+            slopes = []
+            hidden = self._features(inputs)
+            for index in range(len(self.layers) - 1):
+                before = stacked_linear(params, f"layers.{index}", hidden)
+                slopes.append(torch.where(before > 0, 1.0, self._negative_slope))
+                hidden = before * slopes[-1]
+        gradient = params[f"layers.{len(self.layers) - 1}.weight"] * slopes[-1]
+        for index in range(len(self.layers) - 2, -1, -1):
+            gradient = stacked_product(gradient, params[f"layers.{index}.weight"])
+            if index > 0:
+                gradient = gradient * slopes[index - 1]
+        flat = fourier_pullback(gradient, inputs.flatten(-self._event_dims), self._octaves, self._period)
+        return flat.reshape(inputs.shape)

@@ -12,9 +12,13 @@ from mixnash.lit.checkpoints import CONFIG
 class RunRecord(SaveConfigCallback):
     """Writes config.yaml and puts the same text into checkpoints, so that one file is enough to evaluate."""
 
+    _text: str | None = None
+
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add the configuration."""
         del trainer, pl_module
-        checkpoint[CONFIG] = self.parser.dump(self.config, skip_none=False)
+        if self._text is None:  # the configuration does not change, and writing it out takes a while
+            self._text = self.parser.dump(self.config, skip_none=False)
+        checkpoint[CONFIG] = self._text

@@ -1,0 +1,272 @@
+"""Problems whose answers are known, small networks in double precision, and oracles that watch the dynamics.
+
+At the end: one row of constructor arguments for each plug-in class, which the contract tests look up.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from mixnash.core.dynamics.alternating import Alternating
+from mixnash.core.dynamics.extragradient import Extragradient
+from mixnash.core.dynamics.simultaneous import Simultaneous
+from mixnash.core.feedback import GameOracle, feedback
+from mixnash.core.games.bilinear import Bilinear
+from mixnash.core.games.constraints import GradientPenalty, SpectralNormalization, Unconstrained, WeightClipping
+from mixnash.core.games.hinge import Hinge
+from mixnash.core.games.matrix import Matrix
+from mixnash.core.games.non_saturating import NonSaturating
+from mixnash.core.games.vectors import VECTOR, VECTOR_NETWORKS
+from mixnash.core.games.wasserstein import Wasserstein
+from mixnash.core.population import make_population, stack
+from mixnash.core.random import stream
+from mixnash.core.rules.adam import Adam
+from mixnash.core.rules.base import AbstractPositionRule, PlayerRules
+from mixnash.core.rules.entropic import EntropicMirrorDescent
+from mixnash.core.rules.frozen import Frozen
+from mixnash.core.rules.langevin import Langevin
+from mixnash.core.rules.preconditioned_langevin import PreconditionedLangevin
+from mixnash.core.rules.rmsprop import RMSProp
+from mixnash.core.rules.sgd import SGD
+from mixnash.core.schedules import Constant, Cosine, Exponential, Polynomial
+from mixnash.core.types import AbstractOracle, Batch, NetworkFunctions, Networks, Profile
+from mixnash.networks.base import functions_of, parameters_of
+from mixnash.networks.mlp import MLPCritic, MLPGenerator
+
+DOUBLE = torch.float64
+
+
+def make_rng(*key):
+    """A generator on the CPU that depends on the key alone."""
+    return stream(torch.device("cpu"), 20240817, *key)
+
+
+def normal(*shape, key=0):
+    """Standard normal draws in double precision."""
+    return torch.randn(shape, generator=make_rng(key, *shape), dtype=DOUBLE)
+
+
+# ---------------------------------------------------------------------- matrix games
+
+
+class KnownMatrixGame(NamedTuple):
+    """A payoff (the row player pays) with its unique equilibrium."""
+
+    payoff: list[list[float]]
+    row: list[float]
+    column: list[float]
+    value: float
+
+
+MATRIX_GAMES = {
+    "matching pennies": KnownMatrixGame([[1.0, -1.0], [-1.0, 1.0]], [1 / 2, 1 / 2], [1 / 2, 1 / 2], 0.0),
+    # The row minimises: p = (3, 2) / 5 makes both columns cost 1/5, q = (2, 3) / 5 makes both rows cost 1/5.
+    "asymmetric pennies": KnownMatrixGame([[-1.0, 1.0], [2.0, -1.0]], [3 / 5, 2 / 5], [2 / 5, 3 / 5], 1 / 5),
+    "biased rock-paper-scissors": KnownMatrixGame(
+        [[0.0, 25.0, -50.0], [-25.0, 0.0, 5.0], [50.0, -5.0, 0.0]], [1 / 16, 10 / 16, 5 / 16], [1 / 16, 10 / 16, 5 / 16], 0.0
+    ),
+    # delta = 0.1: p = (1, d) / (1 + d), q = (1, 1 + 2 d) / (2 (1 + d)), value (1 + 2 d) / (2 (1 + d)).
+    "slow last iterate": KnownMatrixGame([[0.6, 0.5], [0.0, 1.0]], [1 / 1.1, 0.1 / 1.1], [1 / 2.2, 1.2 / 2.2], 1.2 / 2.2),
+}
+
+
+def matrix_gap(row_losses, column_losses):
+    """Nikaido-Isoda gap max_j (p'A)_j - min_i (A q)_i from (averaged) losses A q and -p'A."""
+    return float((-column_losses).max() - row_losses.min())
+
+
+# ---------------------------------------------------------------------- vectors in place of networks
+
+
+def vectors(*points, weights=None):
+    """A population of points of R^d in double precision."""
+    log_weights = None if weights is None else torch.tensor(weights, dtype=DOUBLE).log()
+    return make_population({VECTOR: torch.tensor(points, dtype=DOUBLE)}, log_weights)
+
+
+def vector_batch(generators, dim):
+    """The draws of a game without randomness."""
+    one = torch.zeros(generators, 1, dtype=DOUBLE)
+    return Batch(torch.zeros(1, 1, dim, dtype=DOUBLE), one.unsqueeze(-1), torch.zeros(generators, 1, dim, dtype=DOUBLE), one)
+
+
+def vector_oracle(game, generators=1, dim=1):
+    """An oracle for a game on vectors."""
+    return SpyOracle(GameOracle(game, VECTOR_NETWORKS, lambda _: vector_batch(generators, dim)))
+
+
+def positions(dynamics, state):
+    """The positions [K, d] and [L, d] of both players of a game on vectors."""
+    profile = dynamics.profile(state)
+    return profile.generators.params[VECTOR], profile.critics.params[VECTOR]
+
+
+class SpyOracle(AbstractOracle):
+    """Records what a dynamics asks for, in order."""
+
+    def __init__(self, oracle):
+        self.oracle, self.calls, self.profiles = oracle, [], []
+
+    def resample(self):
+        self.calls.append("resample")
+        self.oracle.resample()
+
+    def feedback(self, profile, players):
+        self.calls.append(players)
+        self.profiles.append(profile)
+        return self.oracle.feedback(profile, players)
+
+    def project(self, player, params):
+        self.calls.append(player)
+        return self.oracle.project(player, params)
+
+
+class Still(AbstractPositionRule):
+    """Positions stay: pure strategies of a matrix game."""
+
+    def init(self, params):
+        return ()
+
+    def update(self, params, grads, state, rng):
+        return params, state
+
+    def diagnostics(self, state):
+        return {}
+
+
+def run(dynamics, oracle, profile, steps, rng=None):
+    """The states after 0, 1, ..., steps steps, and the feedback of each step."""
+    rng = make_rng(0) if rng is None else rng
+    states, seen = [dynamics.init(profile)], []
+    for _ in range(steps):
+        state, one = dynamics.step(states[-1], oracle, rng)
+        states.append(state)
+        seen.append(one)
+    return states, seen
+
+
+# ---------------------------------------------------------------------- GANs
+
+
+class Problem(NamedTuple):
+    """All that a game needs to be evaluated."""
+
+    networks: Networks
+    profile: Profile
+    batch: Batch
+
+
+def gan_batch(generators, event, real=11, latents=5, latent_dim=3):
+    """Draws with B = `real` different from K b."""
+    latent = normal(generators, latents, latent_dim, key=1)
+    anchor = normal(generators, latents, *event, key=2)
+    mix = torch.rand(generators, latents, generator=make_rng(3), dtype=DOUBLE)
+    return Batch(normal(1, real, *event, key=4), latent, anchor, mix)
+
+
+def _tanh_network(squeeze, event):
+    def apply(params, inputs):
+        flat = inputs.flatten(-len(event)) if squeeze else inputs
+        hidden = torch.tanh(torch.einsum("...ni,...oi->...no", flat, params["a.weight"]) + params["a.bias"].unsqueeze(-2))
+        out = torch.einsum("...ni,...oi->...no", hidden, params["b.weight"]) + params["b.bias"].unsqueeze(-2)
+        return out.squeeze(-1) if squeeze else out.unflatten(-1, event)
+
+    return NetworkFunctions(apply, apply)
+
+
+def _tanh_params(count, inputs, outputs, key):
+    shapes = {"a.weight": (6, inputs), "a.bias": (6,), "b.weight": (outputs, 6), "b.bias": (outputs,)}
+    return {name: normal(count, *shape, key=key + i) for i, (name, shape) in enumerate(shapes.items())}
+
+
+def tanh_problem(generators=3, critics=4, event=(2,)):
+    """Smooth networks of one hidden layer, written here: for finite differences."""
+    size = torch.Size(event).numel()
+    profile = Profile(
+        make_population(_tanh_params(generators, 3, size, 10), normal(generators, key=5)),
+        make_population(_tanh_params(critics, size, 1, 20), normal(critics, key=6)),
+    )
+    networks = Networks(_tanh_network(False, event), _tanh_network(True, event))
+    return Problem(networks, profile, gan_batch(generators, event))
+
+
+def mlp_problem(generators=3, critics=4, event=(2,)):
+    """The project's MLPs with unequal weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        generator = [MLPGenerator(event, latent_dim=3, width=7, depth=2).double() for _ in range(generators)]
+        critic = [MLPCritic(event, width=6, depth=2, negative_slope=0.2).double() for _ in range(critics)]
+    profile = Profile(
+        make_population(stack([parameters_of(one) for one in generator]), normal(generators, key=5)),
+        make_population(stack([parameters_of(one) for one in critic]), normal(critics, key=6)),
+    )
+    return Problem(Networks(functions_of(generator[0]), functions_of(critic[0])), profile, gan_batch(generators, event))
+
+
+def gan_oracle(problem, game, evaluate=feedback):
+    """An oracle that always gives the problem's batch."""
+    return SpyOracle(GameOracle(game, problem.networks, lambda _: problem.batch, evaluate=evaluate))
+
+
+# ---------------------------------------------------------------------- one row per plug-in class
+
+CONSTRAINTS = {
+    Unconstrained: lambda: Unconstrained(),
+    WeightClipping: lambda: WeightClipping(0.3),
+    GradientPenalty: lambda: GradientPenalty(3.0, 0.7),
+    SpectralNormalization: lambda: SpectralNormalization(4),
+}
+ADVERSARIAL_GAMES = {Wasserstein: Wasserstein, Hinge: Hinge, NonSaturating: NonSaturating}
+"""From a constraint to a game."""
+VECTOR_GAMES = {
+    Bilinear: lambda: Bilinear([[1.0, -2.0], [0.5, 3.0]], [0.3, -0.2], [1.0, 0.4]),
+    Matrix: lambda: Matrix([[0.6, 0.5], [0.0, 1.0]]),
+}
+"""Games on R^2."""
+POSITION_RULES = {
+    SGD: lambda: SGD(Polynomial(0.3, 0.5)),
+    Adam: lambda: Adam(0.03, 0.5, 0.8),
+    RMSProp: lambda: RMSProp(0.03, 0.9),
+    Langevin: lambda: Langevin(0.03, 0.2),
+    PreconditionedLangevin: lambda: PreconditionedLangevin(0.03, 0.2, 0.9, 0.1),
+}
+WEIGHT_RULES = {Frozen: lambda: Frozen(), EntropicMirrorDescent: lambda: EntropicMirrorDescent(0.3, 0.1)}
+SCHEDULES = {
+    Constant: lambda: Constant(0.3),
+    Exponential: lambda: Exponential(0.3, 0.9),
+    Polynomial: lambda: Polynomial(0.3, 0.5, 4.0),
+    Cosine: lambda: Cosine(0.3, 0.7, 10, 3),
+}
+RULES = PlayerRules(Adam(0.05, 0.5), EntropicMirrorDescent(0.2)), PlayerRules(Langevin(0.05, 0.1), Frozen())
+DYNAMICS = {
+    Simultaneous: lambda: Simultaneous(*RULES),
+    Alternating: lambda: Alternating(*RULES, critic_steps=3),
+    Extragradient: lambda: Extragradient(*RULES),
+}
+NETWORKS = {
+    MLPGenerator: lambda: MLPGenerator([1, 4, 4], latent_dim=3, width=5, depth=2),
+    MLPCritic: lambda: MLPCritic([1, 4, 4], width=5, depth=2, negative_slope=0.2, octaves=2, period=3.0),
+}
+
+
+def discover(base, package):
+    """All concrete classes of the project below `base`, after importing every module of `package`."""
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+    found, rest = set(), [base]
+    while rest:
+        subclasses = rest.pop().__subclasses__()
+        rest += subclasses
+        found |= {one for one in subclasses if not inspect.isabstract(one) and one.__module__.startswith("mixnash.")}
+    return sorted(found, key=lambda one: one.__name__)
+
+
+def make(table, plugin, *arguments):
+    """An instance of a discovered class."""
+    if plugin not in table:
+        pytest.fail(f"{plugin.__name__} is new: add a row with its constructor arguments to tests/problems.py.")
+    return table[plugin](*arguments)
