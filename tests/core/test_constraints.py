@@ -12,7 +12,8 @@ from mixnash.core.games.constraints import GradientPenalty, SpectralNormalizatio
 from mixnash.core.games.hinge import Hinge
 from mixnash.core.games.vectors import VECTOR, VECTOR_NETWORKS
 from mixnash.core.games.wasserstein import Wasserstein
-from mixnash.core.types import BOTH, CRITICS, GENERATORS, NetworkFunctions, Networks, Player, Profile
+from mixnash.core.population import make_population
+from mixnash.core.types import BOTH, CRITICS, GENERATORS, Batch, NetworkFunctions, Networks, Player, Profile
 
 SLOPES = [[3.0, -4.0], [0.6, 0.0], [0.0, 0.0]]
 """Three linear critics, of slopes 5, 0.6 and 0."""
@@ -79,11 +80,9 @@ def test_gradient_penalty_of_a_critic_on_images_sums_over_all_pixels():
 
 
 def test_a_critic_of_zeros_has_finite_gradients_in_single_precision():
-    params = {VECTOR: torch.zeros(2, 2)}
-    profile = Profile(vectors([1.0, 2.0]), vectors([0.0, 0.0], [0.0, 0.0]))
-    single = Profile(*(one._replace(params={VECTOR: one.params[VECTOR].float()}, log_weights=one.log_weights.float()) for one in profile))
-    batch = type(gan_batch(1, (2,)))(*(one.float() for one in gan_batch(1, (2,))))
-    seen = feedback(Hinge(GradientPenalty(10.0)), VECTOR_NETWORKS, single._replace(critics=single.critics._replace(params=params)), batch, BOTH)
+    profile = Profile(make_population({VECTOR: torch.ones(1, 2)}), make_population({VECTOR: torch.zeros(2, 2)}))
+    batch = Batch(*(draws.float() for draws in gan_batch(1, (2,))))
+    seen = feedback(Hinge(GradientPenalty(10.0)), VECTOR_NETWORKS, profile, batch, BOTH)
     assert bool(torch.isfinite(seen.critic_grads[VECTOR]).all())
     torch.testing.assert_close(seen.critic_losses, torch.full((2,), 12.0))  # hinges 1 + 1, penalty 10 (0 - 1)^2
 

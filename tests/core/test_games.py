@@ -33,8 +33,18 @@ from mixnash.core.types import BOTH, Batch, Player, Profile
 REAL, FAKE = torch.tensor([0.5, -1.0, 3.0], dtype=DOUBLE), torch.tensor([2.0, -3.0], dtype=DOUBLE)
 
 
+class Identity:
+    """A critic whose scores are its samples."""
+
+    def __call__(self, samples):
+        return samples
+
+    def input_gradient(self, samples):
+        return torch.ones_like(samples)
+
+
 def terms(game, real=REAL, fake=FAKE):
-    return game.terms(lambda latent: latent, lambda samples: samples, Batch(real, fake, fake, fake))
+    return game.terms(lambda latent: latent, Identity(), Batch(real, fake, fake, fake))
 
 
 def softplus(x):

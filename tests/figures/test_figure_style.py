@@ -47,7 +47,9 @@ def test_neighbours_differ_strongly_also_from_the_last_to_the_first(count):
 
 def test_colours_are_srgb_and_have_the_lightness_asked_for():
     colours = particle_colours(64)
-    assert colours.shape == (64, 3) and colours.min() >= 0 and colours.max() <= 1
+    assert colours.shape == (64, 3)
+    assert colours.min() >= 0
+    assert colours.max() <= 1
     np.testing.assert_allclose(oklab(colours)[:4, 0], [0.42, 0.55, 0.68, 0.81], atol=0.01)
     assert particle_colours(0).shape == (0, 3)
 
@@ -69,7 +71,8 @@ def test_index_ticks_are_whole_and_few(count, most, expected):
 def test_long_titles_are_wrapped_to_the_width_without_losing_words():
     title = "Mirror-Langevin on twenty-five Gaussians with twenty-five generators and five critics, seed 3"
     lines = wrap(title, 4.0).split("\n")
-    assert " ".join(lines) == title and len(lines) > 1
+    assert " ".join(lines) == title
+    assert len(lines) > 1
     figure = new_figure(4.0, 2.0, title)
     text = figure.texts[0] if figure.texts else figure._suptitle
     assert text.get_window_extent().x1 <= 4.0 * figure.dpi
@@ -84,7 +87,8 @@ def test_png_decodes_at_the_resolution_asked_for():
 def test_rgb_equals_the_png():
     figure = new_figure(3.0, 2.0, "some text")
     pixels = to_rgb(figure)
-    assert pixels.dtype == np.uint8 and pixels.shape == (220, 330, 3)
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == (220, 330, 3)
     decoded = matplotlib.image.imread(io.BytesIO(to_png(figure)))
     np.testing.assert_array_equal(pixels, np.round(255 * decoded[..., :3]))
     assert pixels.min() < 100 < pixels.max()
@@ -106,7 +110,8 @@ def test_settings_of_matplotlib_are_left_alone():
 def test_numbers_takes_tensors_of_any_precision_that_require_gradients():
     values = torch.tensor([[1.5, 2.5]], dtype=torch.bfloat16, requires_grad=True)
     found = numbers(values, "samples", "n", 2)
-    assert found.dtype == np.float64 and found.tolist() == [[1.5, 2.5]]
+    assert found.dtype == np.float64
+    assert found.tolist() == [[1.5, 2.5]]
 
 
 @pytest.mark.parametrize("values", [np.arange(3.0), torch.arange(3.0, dtype=torch.float64)])

@@ -26,8 +26,8 @@ def test_every_pixel_of_an_enlarged_image_is_exact():
         tile = frame[y : y + 8 * factor, x : x + 5 * factor].astype(float)
         expected = (255 * (image.permute(1, 2, 0) + 1) / 2).numpy().repeat(factor, 0).repeat(factor, 1)
         np.testing.assert_allclose(tile, expected, atol=1)
-    assert (frame[:, :2] == frame[0, 0]).all() and 200 < frame[0, 0, 0] < 230, "separators are pale grey"
-    assert (frame[down + 2 :, 2 * along + 2 : 3 * along] == 255).all(axis=-1)[: 8 * factor].all(), "no image is white"
+    np.testing.assert_allclose(frame[:, :2].astype(float), 0.85 * 255, atol=1, err_msg="separators are pale grey")
+    assert (frame[down + 2 : 2 * down, 2 * along + 2 : 3 * along] == 255).all(), "no image is white"
     assert torch.equal(images, before)
 
 
@@ -40,7 +40,7 @@ def test_every_pixel_of_an_enlarged_image_is_exact():
         ((7, 3, 32, 32), 4),
         ((30, 3, 128, 128), 10),
         ((2, 1, 1, 1), 1),
-        ((40, 1, 2, 30), 40),
+        ((40, 1, 20, 30), 40),
     ],
 )
 def test_grids_of_any_size_fit_the_screen(shape, columns):
@@ -53,7 +53,8 @@ def test_values_outside_are_clipped_and_not_finite_ones_pink():
     pixels = drawn(figure)
     box = figure.axes[0].get_window_extent()
     middle_x, middle_y = int((box.x0 + box.x1) / 2), pixels.shape[0] - int((box.y0 + box.y1) / 2)
-    assert (pixels[middle_y - 20, middle_x - 20] == 0).all() and (pixels[middle_y - 20, middle_x + 20] == 255).all()
+    assert (pixels[middle_y - 20, middle_x - 20] == 0).all()
+    assert (pixels[middle_y - 20, middle_x + 20] == 255).all()
     for side in (-20, 20):
         red, green, blue = pixels[middle_y + 20, middle_x + side].astype(int)
         assert red > 200 > blue + 50 > green
@@ -65,9 +66,10 @@ def test_rows_have_their_labels_at_their_height(rows, across, size):
     figure = image_rows(noise(rows, across, 1, size, size), labels, "Rows")
     drawn(figure)
     box = figure.axes[0].get_window_extent()
-    for row, text in enumerate(figure.texts):
+    for row, text in enumerate(text for text in figure.texts if text.get_text() != "Rows"):
         place = text.get_window_extent()
-        assert text.get_text() == labels[row] and place.x1 < box.x0
+        assert text.get_text() == labels[row]
+        assert place.x1 < box.x0
         assert (place.y0 + place.y1) / 2 == pytest.approx(box.y1 - box.height * (row + 0.5) / rows, abs=2)
     assert set(labels) <= set(texts(figure))
 

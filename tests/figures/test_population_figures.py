@@ -97,7 +97,8 @@ def test_modes_by_particle_totals_rows_and_columns(shape):
 def test_empty_cells_are_white_and_the_fullest_is_the_end_of_the_scale():
     figure = modes_by_particle(np.array([[0, 7, 0], [2, 0, 14]]), "Modes")
     seen = cell_centres(figure, drawn(figure), (2, 3))
-    assert (seen[0, 0] == 255).all() and (seen[1, 1] == 255).all()
+    assert (seen[0, 0] == 255).all()
+    assert (seen[1, 1] == 255).all()
     np.testing.assert_allclose(seen[1, 2], 255 * np.array(SEQUENTIAL(1.0)[:3]), atol=2)
     np.testing.assert_allclose(seen[0, 1], 255 * np.array(SEQUENTIAL(0.5)[:3]), atol=2)
 

@@ -65,11 +65,11 @@ def _pixels(images: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(finite, (np.where(finite, rgb, 0.0).clip(-1, 1) + 1) / 2, _NOT_FINITE)
 
 
-def _mosaic(pixels: NDArray[np.float64], columns: int, room: float) -> NDArray[np.float64]:
+def _mosaic(pixels: NDArray[np.float64], columns: int, room: int) -> NDArray[np.float64]:
     """Images [n, H, W, 3] enlarged by one whole factor, side by side with separators: [rows, columns, 3] of pixels."""
     count, height, width, _ = pixels.shape
     rows = -(-count // columns)
-    fits = min(int(room) // (columns * width), _HEIGHT // (rows * height), _TILE // max(height, width))
+    fits = min(room // (columns * width), _HEIGHT // (rows * height), _TILE // max(height, width))
     factor = max(1, fits)
     tiles = pixels.repeat(factor, axis=1).repeat(factor, axis=2)
     down, along = height * factor + _SEPARATOR, width * factor + _SEPARATOR
@@ -86,7 +86,7 @@ def _show(pixels: NDArray[np.float64], columns: int, labels: list[str], title: s
     figure = blank_figure(1.0, 1.0)
     texts = [figure.text(0, 0, label, fontsize=LABEL_SIZE, color=INK, ha="right", va="center") for label in labels]
     left = _EDGE + max([round(text.get_window_extent().width) + 8 for text in texts], default=0)
-    room = max(_WIDTH - left, _WIDTH / 2)
+    room = max(_WIDTH - left, _WIDTH // 2)
     mosaic = _mosaic(pixels, columns, room)
     shrink = min(1.0, 1.05 * room / mosaic.shape[1])  # separators may exceed the room a little
     height, width = (round(shrink * side) for side in mosaic.shape[:2])

@@ -1,0 +1,150 @@
+"""The report's pictures as PNG files with captions."""
+
+import struct
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from mixnash.evaluation.evaluate import Result
+from mixnash.evaluation.history import Course, History
+from mixnash.evaluation.load import LoadedRun
+from mixnash.figures.curves import metric_curves
+from mixnash.figures.encode import to_png
+from mixnash.figures.style import DPI
+from mixnash.lit.portraits import portraits
+
+SHARPNESS = 2
+"""Pixels of the file per pixel of the page, for dense screens."""
+
+
+class Picture(NamedTuple):
+    """A figure, drawn."""
+
+    name: str
+    """The file's name without its ending."""
+    caption: str
+    png: bytes
+    width: int
+    """Natural width on the page, in CSS pixels."""
+
+
+CAPTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "samples": "Draws from the mixture; every generator has a colour or a row of its own.",
+        "critic": "Where the mixture of critics takes samples for real (high) and for generated (low).",
+        "modes": "Bars should end within the pale bands, where nineteen of twenty draws from the data would end.",
+        "modes_by_particle": "Generators that share the modes out among themselves show one bright cell per row.",
+        "payoffs": "What a critic wins against a generator. At an equilibrium, no row or column that carries weight does "
+        "better than another.",
+        "weights": "The two mixed strategies.",
+    }
+)
+"""A caption for each portrait; others are shown under their own names."""
+
+
+class _Curve(NamedTuple):
+    name: str
+    title: str
+    caption: str
+    ylabel: str
+    courses: Mapping[str, str]  # label to the name it was logged under
+    perfect: str | None = None  # metric whose perfect value is drawn
+    log: bool = False
+
+
+_CURVES = (
+    _Curve(
+        "modes",
+        "Modes covered",
+        "Modes with at least one sample of high quality, and with at least 20.",
+        "modes",
+        {"1 sample": "val/modes", "20 samples": "val/modes_min20"},
+        perfect="modes",
+    ),
+    _Curve(
+        "high_quality",
+        "High quality",
+        "Share of samples close to a mode.",
+        "share of samples",
+        {"high quality": "val/high_quality"},
+        perfect="high_quality",
+    ),
+    _Curve(
+        "reverse_kl",
+        "Reverse KL",
+        "Distance of the modes' shares to the data's, on a logarithmic scale.",
+        "nats",
+        {"reverse KL": "val/reverse_kl"},
+        perfect="reverse_kl",
+        log=True,
+    ),
+    _Curve(
+        "sliced_wasserstein2",
+        "Sliced Wasserstein-2",
+        "Distance to held-out samples; it decides which checkpoint is the best unless configured otherwise.",
+        "distance",
+        {"sliced W2": "val/sliced_wasserstein2"},
+        perfect="sliced_wasserstein2",
+    ),
+    _Curve(
+        "losses",
+        "Losses",
+        "What each player descends, averaged over its mixture. In a game, losses need not fall.",
+        "loss",
+        {"generators": "loss/generators", "critics": "loss/critics"},
+    ),
+    _Curve(
+        "effective_sizes",
+        "Effective sizes",
+        "How many particles really play: 1 / sum of squared weights.",
+        "particles",
+        {"generators": "weights/generator_effective_size", "critics": "weights/critic_effective_size"},
+    ),
+)
+
+
+def portrait_pictures(run: LoadedRun, averaged: bool) -> list[Picture]:
+    """Every portrait that fits the run's data."""
+    figures = portraits(run.module, run.data, averaged)
+    return [_picture(name, CAPTIONS.get(name, name.replace("_", " ")), figure) for name, figure in figures.items()]
+
+
+def curve_pictures(history: History, result: Result, validation_size: int, clock: bool) -> list[Picture]:
+    """The curves that were logged, over steps or over seconds.
+
+    Args:
+        history: from `read_history`.
+        result: gives the dashed lines: what a perfect sampler of as many samples scores.
+        validation_size: samples behind each point; the lines are left out if the result used another number, as
+            scores depend on it.
+        clock: over seconds instead of steps.
+    """
+    perfect = result.perfect if result.about["num_samples"] == validation_size else {}
+    return [
+        _draw(curve, {label: history[name] for label, name in curve.courses.items() if name in history}, perfect, clock)
+        for curve in _CURVES
+        if any(name in history for name in curve.courses.values())
+    ]
+
+
+def _draw(curve: _Curve, courses: dict[str, Course], perfect: Mapping[str, float], clock: bool) -> Picture:
+    suffix, xlabel = ("seconds", "seconds of training") if clock else ("steps", "steps")
+    reference = None if curve.perfect is None else perfect.get(curve.perfect)
+    figure = metric_curves(
+        {label: (course.seconds if clock else course.steps, course.values) for label, course in courses.items()},
+        xlabel,
+        curve.ylabel,
+        curve.title,
+        reference=reference,
+        reference_label="perfect sampler",
+        log=curve.log and (reference is None or reference > 0),
+    )
+    return _picture(f"training_{curve.name}_{suffix}", curve.caption, figure)
+
+
+def _picture(name: str, caption: str, figure: Figure) -> Picture:
+    png = to_png(figure, SHARPNESS * DPI)
+    (pixels,) = struct.unpack(">I", png[16:20])  # width in the IHDR chunk, PNG specification section 11.2.2
+    return Picture(name, caption, png, pixels // SHARPNESS)
