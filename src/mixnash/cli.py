@@ -83,6 +83,10 @@ def _expand_resume(args: list[str]) -> list[str]:
     for index, arg in enumerate(args):
         if arg == "--resume" or arg.startswith("--resume="):
             folder = arg.partition("=")[2] if "=" in arg else "".join(args[index + 1 : index + 2])
+            require(
+                not any(other.startswith("--ckpt_path") for other in args),
+                "--resume names its checkpoint itself: leave --ckpt_path out, or give --config and --ckpt_path alone.",
+            )
             config, checkpoint = resumable_run(folder)
             return [args[0], "--config", str(config), *args[1:], "--ckpt_path", str(checkpoint)]
     return args

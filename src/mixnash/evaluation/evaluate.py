@@ -48,7 +48,7 @@ class Result(NamedTuple):
 
     def flat(self) -> dict[str, Plain]:
         """One JSON-safe object. What is not finite becomes the text ``nan``, ``inf`` or ``-inf``."""
-        perfect = {f"perfect_{name}": value for name, value in self.perfect.items()}
+        perfect = {f"perfect_{name}": self.perfect[name] for name in sorted(self.perfect)}
         numbers = {name: _json_safe(value) for name, value in (self.metrics | perfect | self.game).items()}
         return {**self.about, **numbers}
 
@@ -139,7 +139,7 @@ def _player(name: str, population: Population) -> dict[str, float]:
     return {
         f"{name}s": size(population),
         f"{name}_effective_size": float(effective_size(log_weights)),
-        f"{name}_entropy": float(entropy(log_weights).clamp(min=0)),
+        f"{name}_entropy": max(0.0, float(entropy(log_weights))),
         f"parameters_{name}s": sum(leaf.numel() for leaf in population.params.values()),
     }
 

@@ -17,6 +17,8 @@ from mixnash.lit.portraits import portraits
 
 SHARPNESS = 2
 """Pixels of the file per pixel of the page, for dense screens."""
+CURVE_SIZE = (5.3, 3.3)
+"""Inches of a curve, of which two stand side by side."""
 
 
 class Picture(NamedTuple):
@@ -28,6 +30,13 @@ class Picture(NamedTuple):
     png: bytes
     width: int
     """Natural width on the page, in CSS pixels."""
+    height: int
+    """Natural height."""
+
+    @property
+    def wide(self) -> bool:
+        """Whether it is much wider than high."""
+        return self.width > 1.5 * self.height
 
 
 CAPTIONS: Mapping[str, str] = MappingProxyType(
@@ -36,8 +45,8 @@ CAPTIONS: Mapping[str, str] = MappingProxyType(
         "critic": "Where the mixture of critics takes samples for real (high) and for generated (low).",
         "modes": "Bars should end within the pale bands, where nineteen of twenty draws from the data would end.",
         "modes_by_particle": "Generators that share the modes out among themselves show one bright cell per row.",
-        "payoffs": "What a critic wins against a generator. At an equilibrium, no row or column that carries weight does "
-        "better than another.",
+        "payoffs": "What a critic wins against a generator. At an equilibrium, no row or column does better than those "
+        "that carry weight.",
         "weights": "The two mixed strategies.",
     }
 )
@@ -141,10 +150,11 @@ def _draw(curve: _Curve, courses: dict[str, Course], perfect: Mapping[str, float
         reference_label="perfect sampler",
         log=curve.log and (reference is None or reference > 0),
     )
+    figure.set_size_inches(CURVE_SIZE)
     return _picture(f"training_{curve.name}_{suffix}", curve.caption, figure)
 
 
 def _picture(name: str, caption: str, figure: Figure) -> Picture:
     png = to_png(figure, SHARPNESS * DPI)
-    (pixels,) = struct.unpack(">I", png[16:20])  # width in the IHDR chunk, PNG specification section 11.2.2
-    return Picture(name, caption, png, pixels // SHARPNESS)
+    width, height = struct.unpack(">II", png[16:24])  # the IHDR chunk, PNG specification, section 11.2.2
+    return Picture(name, caption, png, width // SHARPNESS, height // SHARPNESS)

@@ -105,7 +105,7 @@ def metric_row(result: Result, name: str) -> Row:
     reading = READINGS.get(name, Reading(name.replace("_", " "), ""))
     perfect = ""
     if name in result.perfect:
-        perfect = f"{number(result.perfect[name])} ± {number(result.perfect[f'{name}_std'], digits=2)}"
+        perfect = with_spread(result.perfect[name], result.perfect[f"{name}_std"])
     return Row(name, reading, number(result.metrics[name]), perfect)
 
 
@@ -128,3 +128,11 @@ def number(value: float, digits: int = 4) -> str:
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
     return f"{value:#.{digits}g}" if 1e-4 <= abs(value) < 1e5 else f"{value:.{digits - 1}e}"
+
+
+def with_spread(mean: float, spread: float) -> str:
+    """A mean and its standard deviation to the second significant digit of the latter."""
+    if not (math.isfinite(mean) and math.isfinite(spread) and spread > 0):
+        return f"{number(mean)} ± {number(spread)}"
+    decimals = min(max(1 - math.floor(math.log10(spread)), 0), 9)
+    return f"{mean:,.{decimals}f} ± {spread:,.{decimals}f}"

@@ -14,6 +14,7 @@ from mixnash.core.population import size
 from mixnash.core.random import Purpose, stream
 from mixnash.core.types import Params, Profile
 from mixnash.data.base import AbstractDataModule
+from mixnash.lit.finite import FiniteGuard, check_positions
 from mixnash.lit.scores import training_metrics
 
 
@@ -31,6 +32,7 @@ class AbstractGAN(pl.LightningModule, abc.ABC):
 
     validation_metrics: MetricCollection
     seed: int
+    _guard: FiniteGuard
 
     @property
     @abc.abstractmethod
@@ -113,6 +115,32 @@ class AbstractGAN(pl.LightningModule, abc.ABC):
         )
         assert isinstance(data, AbstractDataModule)
         return data
+
+    def check_finite(self) -> None:
+        """Look at all losses since the last look and at both mixed strategies.
+
+        Raises:
+            NonFiniteError: naming player, particle and step.
+        """
+        self._guard.check()
+        check_positions(self.profile(averaged=False), self.global_step)
+
+    def on_validation_start(self) -> None:
+        """Spare the metrics what they could not score."""
+        self.check_finite()
+
+    def on_train_end(self) -> None:
+        """A last look."""
+        self.check_finite()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to save a run that is no longer finite.
+
+        Raises:
+            NonFiniteError: naming player, particle and step.
+        """
+        del checkpoint
+        self.check_finite()
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
         """Score as many fresh samples as there are held-out ones; draws do not depend on the step."""

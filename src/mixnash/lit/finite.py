@@ -1,4 +1,4 @@
-"""Noticing a loss that stopped being a number, without reading it back from the device at every step."""
+"""Noticing losses and parameters that stopped being numbers, without reading them back from the device at every step."""
 
 from typing import final
 
@@ -6,36 +6,69 @@ import torch
 from torch import Tensor
 
 from mixnash.core.errors import NonFiniteError
+from mixnash.core.types import Profile
+
+ADVICE = (
+    "Training stops here; checkpoints written before are intact. Lower the step size, or restrain the critic more "
+    "strongly."
+)
 
 
 @final
 class FiniteGuard:
-    """Remembers on the device when each particle's loss first became NaN or infinite."""
+    """Keeps the losses since the last look, and finds the particle that was the first to give NaN or infinity."""
 
     def __init__(self) -> None:
-        self._first: dict[str, Tensor] = {}
+        self._seen: list[tuple[int, Tensor, Tensor]] = []
 
-    def watch(self, player: str, losses: Tensor, step: int) -> None:
-        """Look at one player's losses [K] of one step; does not synchronise."""
-        first = self._first.get(player)
-        if first is None:
-            first = torch.full(losses.shape, -1, dtype=torch.long, device=losses.device)
-        self._first[player] = torch.where(losses.isfinite() | (first >= 0), first, step)
+    def watch(self, step: int, values: Tensor, critic_losses: Tensor) -> None:
+        """Keep one evaluation's payoffs [K, L] and critics' losses [L]; does not synchronise."""
+        self._seen.append((step, values, critic_losses))
 
     def check(self) -> None:
-        """Raise if any loss watched so far was not finite; this synchronises.
+        """Raise if any loss kept since the last look is not finite; this synchronises.
 
         Raises:
             NonFiniteError: naming player, particle and step of the earliest one.
         """
-        found = [
-            (int(first[first >= 0].min()), player, int(torch.where(first >= 0, first, first.max() + 1).argmin()))
-            for player, first in self._first.items()
-            if bool((first >= 0).any())
-        ]
-        if found:
-            step, player, particle = min(found)
+        if not self._seen:
+            return
+        steps, values, losses = zip(*self._seen, strict=True)
+        self._seen = []
+        finite = torch.stack(values).isfinite().flatten(1).all(1) & torch.stack(losses).isfinite().all(1)
+        if not bool(finite.all()):
+            first = int((~finite).int().argmax())
             raise NonFiniteError(
-                f"The loss of {player} {particle} became non-finite at step {step}. Training stops here; checkpoints "
-                "written before are intact. Lower the step size, or restrain the critic more strongly."
+                f"The loss of {_culprit(values[first], losses[first])} became non-finite at step {steps[first]}. {ADVICE}"
             )
+
+
+def _culprit(values: Tensor, critic_losses: Tensor) -> str:
+    """Who spoiled an evaluation: a generator spoils its row of the payoffs, a critic its column or its own penalty.
+
+    Where all payoffs are spoiled it is most likely a player's only particle; where that does not tell, both are named.
+    """
+    bad = ~values.isfinite()
+    rows, columns = bad.all(1), bad.all(0)
+    generator, critic = f"generator {int(rows.int().argmax())}", f"critic {int(columns.int().argmax())}"
+    if bool(bad.all()):
+        alone = [name for name, count in zip((generator, critic), values.shape, strict=True) if count == 1]
+        return alone[0] if len(alone) == 1 else f"{generator} and {critic}"
+    if bool(rows.any()):
+        return generator
+    return critic if bool(columns.any()) else f"critic {int((~critic_losses.isfinite()).int().argmax())}"
+
+
+def check_positions(profile: Profile, steps: int) -> None:
+    """Refuse mixed strategies that are no longer finite: an update can overflow although its loss was a number.
+
+    Raises:
+        NonFiniteError: naming player and particle, and the steps made.
+    """
+    for player, population in zip(("generator", "critic"), profile, strict=True):
+        bad = ~population.log_weights.isfinite()
+        for leaf in population.params.values():
+            bad = bad | ~leaf.isfinite().reshape(len(leaf), -1).all(1)
+        if bool(bad.any()):
+            particle = int(bad.int().argmax())
+            raise NonFiniteError(f"The parameters of {player} {particle} are non-finite after step {steps - 1}. {ADVICE}")

@@ -149,18 +149,21 @@ class MixedGAN(AbstractGAN):
             rank=self.global_rank,
             world_size=self.trainer.world_size,
         )
-        oracle = GameOracle(self._game, self._networks, draws, average_feedback)
+        oracle = GameOracle(self._game, self._networks, draws, self._averaged_and_watched)
         rng = stream(self.device, self.seed, Purpose.POSITION_NOISE, step)
         self._state, seen = self._dynamics.step(self._state, oracle, rng)
         profile = self._dynamics.profile(self._state)
         self.generators.assign(profile.generators)
         self.critics.assign(profile.critics)
         self.averaged.update(profile.generators.params, step + 1)
-        self._guard.watch("generator", seen.generator_losses, step)
-        self._guard.watch("critic", seen.critic_losses, step)
         if (step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self._guard.check()
             self._log_step(seen)
+
+    def _averaged_and_watched(self, feedback: Feedback) -> Feedback:
+        averaged = average_feedback(feedback)
+        self._guard.watch(self.global_step, averaged.values, averaged.critic_losses)
+        return averaged
 
     def _sample_counts(self) -> dict[str, int]:
         share = math.ceil(self.datamodule.batch_size / len(self.generators.log_weights))
@@ -186,17 +189,13 @@ class MixedGAN(AbstractGAN):
             }
         )
 
-    def on_train_end(self) -> None:
-        """A last look at the losses."""
-        self._guard.check()
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the dynamics' state; refuse to save a run that is no longer finite.
 
         Raises:
-            NonFiniteError: when a loss was not finite.
+            NonFiniteError: naming player, particle and step.
         """
-        self._guard.check()
+        super().on_save_checkpoint(checkpoint)
         if self._state is not None:
             checkpoint[STATE] = flatten(self._state)
 

@@ -5,7 +5,7 @@ baseline and an independent check of `MixedGAN` with one particle per player.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, final
+from typing import final
 
 import torch
 from pytorch_lightning.cli import OptimizerCallable
@@ -189,24 +189,11 @@ class WGAN(AbstractGAN):
     def _after_step(self, critic_loss: Tensor, generator_loss: Tensor) -> None:
         step = self.global_step
         self.averaged.update(dict(self.generator.named_parameters()), step)
-        self._guard.watch("generator", generator_loss.unsqueeze(0), step - 1)
-        self._guard.watch("critic", critic_loss.unsqueeze(0), step - 1)
+        losses = self._mean_over_processes(torch.stack([generator_loss, critic_loss]))
+        self._guard.watch(step - 1, -losses[:1].unsqueeze(0), losses[1:])
         if step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self._guard.check()
-            self.log_dict({"loss/generators": generator_loss, "loss/critics": critic_loss})
-
-    def on_train_end(self) -> None:
-        """A last look at the losses."""
-        self._guard.check()
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to save a run that is no longer finite.
-
-        Raises:
-            NonFiniteError: when a loss was not finite.
-        """
-        del checkpoint
-        self._guard.check()
+            self.log_dict({"loss/generators": losses[0], "loss/critics": losses[1]})
 
 
 def _check(critic_steps: int, simultaneous: bool, clip: float | None, gradient_penalty: float | None) -> None:
