@@ -38,11 +38,11 @@ class Arm(NamedTuple):
 
 
 def particles(count: int, *more: str, seconds: float = 60.0) -> Arm:
-    """A mixture of `count` generators of the experiment's width, 300 samples for each critic update in all."""
+    """A mixture of `count` generators of the experiment's width, 600 samples for each critic update in all."""
     return Arm(
         (
             f"{MODEL}num_generators={count}",
-            f"{MODEL}critic_samples={-(-300 // count)}",
+            f"{MODEL}critic_samples={-(-600 // count)}",
             f"{MODEL}generator_samples={-(-800 // count)}",
             *more,
         ),
@@ -50,14 +50,18 @@ def particles(count: int, *more: str, seconds: float = 60.0) -> Arm:
     )
 
 
-def single(width: int, critic_width: int, seconds: float = 120.0) -> Arm:
-    """One generator, with all 300 samples per critic update and all 800 per generator update."""
+def single(width: int, critic_width: int, steps: int, decay: float = 0.99) -> Arm:
+    """One generator with all 600 samples per critic update and all 800 per generator update; longer, to be fair."""
+    rule = "init_args.step_size.init_args.steps"
     return particles(
         1,
         f"{MODEL}generator.init_args.width={width}",
         f"{MODEL}critic.init_args.width={critic_width}",
-        f"{MODEL}ema_decay=0.99",
-        seconds=seconds,
+        f"{MODEL}ema_decay={decay}",
+        f"--trainer.max_steps={steps}",
+        f"{MODEL}dynamics.init_args.generators.position.{rule}={steps}",
+        f"{MODEL}dynamics.init_args.critics.position.{rule}={3 * steps}",
+        seconds=150.0,
     )
 
 
@@ -66,13 +70,15 @@ ENTROPIC = (
     f"{MODEL}dynamics.init_args.generators.weights.init_args.step_size=0.02",
 )
 UNEQUAL = (f"{DATA}mode_weights={[1.0 + index % 5 for index in range(25)]}",)
-# 25 generators of 3 x 64 units have 216,050 parameters, their critic 10,113; one of 3 x 325 has 213,527.
+# 25 generators of 3 x 64 units have 216,050 parameters, and their critic 10,113. One generator of 3 x 325 units has
+# 213,527, with the same critic; one of 3 x 230 units with such a critic has 107,412 + 112,701.
 GROUPS = {
     "budget": {
         "mixture of 25": particles(25),
-        "single, width 325": single(325, 64),
-        "single, width 325, critic 325": single(325, 325),
-        "single, width 64": single(64, 64),
+        "single, width 325, 2,000 steps": single(325, 64, 2000),
+        "single, width 325, 8,000 steps": single(325, 64, 8000),
+        "single, width 230, critic 230, 4,000 steps": single(230, 230, 4000),
+        "single, width 64, 8,000 steps": single(64, 64, 8000),
     },
     "particles": {
         **{f"K = {count}, frozen weights": particles(count) for count in (8, 16, 25, 40)},
@@ -117,7 +123,7 @@ def spread(values: list[float]) -> str:
 def summarise(results: list[dict]) -> str:
     """A Markdown table: one row per arm."""
     lines = [
-        "| arm | seeds | to 25 modes, 0.90 (s) | reached | seconds in all | modes | high quality | reverse KL | variance |",
+        "| arm | seeds | to 25 modes, 0.90 (s) | reached | seconds | modes | high quality | reverse KL | variance |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name in dict.fromkeys(result["arm"] for result in results):

@@ -3,7 +3,7 @@
     python benchmarks/step_speed.py --threads 1 2
 
 Every row is measured in one run, the alternatives taking turns, and reported as the median of the rounds. FLOP are
-those of the matrix products that the stacked step executes, counted by torch; the peak is the best of some large products.
+those of the matrix products that the stacked step executes, counted by torch; the peak is that of large products.
 """
 
 import argparse

@@ -1,38 +1,16 @@
-"""Problems whose answers are known, small networks in double precision, and oracles that watch the dynamics.
+"""Problems whose answers are known, small networks in double precision, and oracles that watch the dynamics."""
 
-At the end: one row of constructor arguments for each plug-in class, which the contract tests look up.
-"""
-
-import importlib
-import inspect
-import pkgutil
 from typing import NamedTuple
 
-import pytest
 import torch
 
-from mixnash.core.dynamics.alternating import Alternating
-from mixnash.core.dynamics.extragradient import Extragradient
-from mixnash.core.dynamics.simultaneous import Simultaneous
 from mixnash.core.feedback import GameOracle, feedback
-from mixnash.core.games.bilinear import Bilinear
-from mixnash.core.games.constraints import GradientPenalty, SpectralNormalization, Unconstrained, WeightClipping
-from mixnash.core.games.hinge import Hinge
-from mixnash.core.games.matrix import Matrix
-from mixnash.core.games.non_saturating import NonSaturating
 from mixnash.core.games.vectors import VECTOR, VECTOR_NETWORKS
-from mixnash.core.games.wasserstein import Wasserstein
 from mixnash.core.population import make_population, stack
 from mixnash.core.random import stream
-from mixnash.core.rules.adam import Adam
 from mixnash.core.rules.base import AbstractPositionRule, PlayerRules
-from mixnash.core.rules.entropic import EntropicMirrorDescent
 from mixnash.core.rules.frozen import Frozen
-from mixnash.core.rules.langevin import Langevin
-from mixnash.core.rules.preconditioned_langevin import PreconditionedLangevin
-from mixnash.core.rules.rmsprop import RMSProp
 from mixnash.core.rules.sgd import SGD
-from mixnash.core.schedules import Constant, Cosine, Exponential, Polynomial
 from mixnash.core.types import AbstractOracle, Batch, NetworkFunctions, Networks, Profile
 from mixnash.networks.base import functions_of, parameters_of
 from mixnash.networks.mlp import MLPCritic, MLPGenerator
@@ -67,10 +45,15 @@ MATRIX_GAMES = {
     # The row minimises: p = (3, 2) / 5 makes both columns cost 1/5, q = (2, 3) / 5 makes both rows cost 1/5.
     "asymmetric pennies": KnownMatrixGame([[-1.0, 1.0], [2.0, -1.0]], [3 / 5, 2 / 5], [2 / 5, 3 / 5], 1 / 5),
     "biased rock-paper-scissors": KnownMatrixGame(
-        [[0.0, 25.0, -50.0], [-25.0, 0.0, 5.0], [50.0, -5.0, 0.0]], [1 / 16, 10 / 16, 5 / 16], [1 / 16, 10 / 16, 5 / 16], 0.0
+        [[0.0, 25.0, -50.0], [-25.0, 0.0, 5.0], [50.0, -5.0, 0.0]],
+        [1 / 16, 10 / 16, 5 / 16],
+        [1 / 16, 10 / 16, 5 / 16],
+        0.0,
     ),
     # delta = 0.1: p = (1, d) / (1 + d), q = (1, 1 + 2 d) / (2 (1 + d)), value (1 + 2 d) / (2 (1 + d)).
-    "slow last iterate": KnownMatrixGame([[0.6, 0.5], [0.0, 1.0]], [1 / 1.1, 0.1 / 1.1], [1 / 2.2, 1.2 / 2.2], 1.2 / 2.2),
+    "slow last iterate": KnownMatrixGame(
+        [[0.6, 0.5], [0.0, 1.0]], [1 / 1.1, 0.1 / 1.1], [1 / 2.2, 1.2 / 2.2], 1.2 / 2.2
+    ),
 }
 
 
@@ -91,7 +74,9 @@ def vectors(*points, weights=None):
 def vector_batch(generators, dim):
     """The draws of a game without randomness."""
     one = torch.zeros(generators, 1, dtype=DOUBLE)
-    return Batch(torch.zeros(1, 1, dim, dtype=DOUBLE), one.unsqueeze(-1), torch.zeros(generators, 1, dim, dtype=DOUBLE), one)
+    return Batch(
+        torch.zeros(1, 1, dim, dtype=DOUBLE), one.unsqueeze(-1), torch.zeros(generators, 1, dim, dtype=DOUBLE), one
+    )
 
 
 def vector_oracle(game, generators=1, dim=1):
@@ -138,6 +123,16 @@ class Still(AbstractPositionRule):
         return {}
 
 
+def frozen(position):
+    """A player whose positions move by a rule and whose weights stay."""
+    return PlayerRules(position, Frozen())
+
+
+def descend(kind, step_size, **arguments):
+    """A dynamics of two players that make gradient steps."""
+    return kind(frozen(SGD(step_size)), frozen(SGD(step_size)), **arguments)
+
+
 def run(dynamics, oracle, profile, steps, rng=None):
     """The states after 0, 1, ..., steps steps, and the feedback of each step."""
     rng = make_rng(0) if rng is None else rng
@@ -171,7 +166,9 @@ def gan_batch(generators, event, real=11, latents=5, latent_dim=3):
 def _tanh_network(squeeze, event):
     def apply(params, inputs):
         flat = inputs.flatten(-len(event)) if squeeze else inputs
-        hidden = torch.tanh(torch.einsum("...ni,...oi->...no", flat, params["a.weight"]) + params["a.bias"].unsqueeze(-2))
+        hidden = torch.tanh(
+            torch.einsum("...ni,...oi->...no", flat, params["a.weight"]) + params["a.bias"].unsqueeze(-2)
+        )
         out = torch.einsum("...ni,...oi->...no", hidden, params["b.weight"]) + params["b.bias"].unsqueeze(-2)
         return out.squeeze(-1) if squeeze else out.unflatten(-1, event)
 
@@ -210,63 +207,3 @@ def mlp_problem(generators=3, critics=4, event=(2,)):
 def gan_oracle(problem, game, evaluate=feedback):
     """An oracle that always gives the problem's batch."""
     return SpyOracle(GameOracle(game, problem.networks, lambda _: problem.batch, evaluate=evaluate))
-
-
-# ---------------------------------------------------------------------- one row per plug-in class
-
-CONSTRAINTS = {
-    Unconstrained: lambda: Unconstrained(),
-    WeightClipping: lambda: WeightClipping(0.3),
-    GradientPenalty: lambda: GradientPenalty(3.0, 0.7),
-    SpectralNormalization: lambda: SpectralNormalization(4),
-}
-ADVERSARIAL_GAMES = {Wasserstein: Wasserstein, Hinge: Hinge, NonSaturating: NonSaturating}
-"""From a constraint to a game."""
-VECTOR_GAMES = {
-    Bilinear: lambda: Bilinear([[1.0, -2.0], [0.5, 3.0]], [0.3, -0.2], [1.0, 0.4]),
-    Matrix: lambda: Matrix([[0.6, 0.5], [0.0, 1.0]]),
-}
-"""Games on R^2."""
-POSITION_RULES = {
-    SGD: lambda: SGD(Polynomial(0.3, 0.5)),
-    Adam: lambda: Adam(0.03, 0.5, 0.8),
-    RMSProp: lambda: RMSProp(0.03, 0.9),
-    Langevin: lambda: Langevin(0.03, 0.2),
-    PreconditionedLangevin: lambda: PreconditionedLangevin(0.03, 0.2, 0.9, 0.1),
-}
-WEIGHT_RULES = {Frozen: lambda: Frozen(), EntropicMirrorDescent: lambda: EntropicMirrorDescent(0.3, 0.1)}
-SCHEDULES = {
-    Constant: lambda: Constant(0.3),
-    Exponential: lambda: Exponential(0.3, 0.9),
-    Polynomial: lambda: Polynomial(0.3, 0.5, 4.0),
-    Cosine: lambda: Cosine(0.3, 0.7, 10, 3),
-}
-RULES = PlayerRules(Adam(0.05, 0.5), EntropicMirrorDescent(0.2)), PlayerRules(Langevin(0.05, 0.1), Frozen())
-DYNAMICS = {
-    Simultaneous: lambda: Simultaneous(*RULES),
-    Alternating: lambda: Alternating(*RULES, critic_steps=3),
-    Extragradient: lambda: Extragradient(*RULES),
-}
-NETWORKS = {
-    MLPGenerator: lambda: MLPGenerator([1, 4, 4], latent_dim=3, width=5, depth=2),
-    MLPCritic: lambda: MLPCritic([1, 4, 4], width=5, depth=2, negative_slope=0.2, octaves=2, period=3.0),
-}
-
-
-def discover(base, package):
-    """All concrete classes of the project below `base`, after importing every module of `package`."""
-    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        importlib.import_module(module.name)
-    found, rest = set(), [base]
-    while rest:
-        subclasses = rest.pop().__subclasses__()
-        rest += subclasses
-        found |= {one for one in subclasses if not inspect.isabstract(one) and one.__module__.startswith("mixnash.")}
-    return sorted(found, key=lambda one: one.__name__)
-
-
-def make(table, plugin, *arguments):
-    """An instance of a discovered class."""
-    if plugin not in table:
-        pytest.fail(f"{plugin.__name__} is new: add a row with its constructor arguments to tests/problems.py.")
-    return table[plugin](*arguments)

@@ -4,12 +4,13 @@ import logging
 import os
 import sys
 import warnings
+from argparse import ArgumentError
 from pathlib import Path
-from typing import Any, final
+from typing import Any, NoReturn, final
 
 import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
-from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from mixnash.core.errors import InvalidInputError, MixnashError, require
@@ -18,7 +19,9 @@ from mixnash.lit.base import AbstractGAN
 from mixnash.lit.callbacks.run_record import RunRecord
 from mixnash.lit.checkpoints import read_checkpoint
 from mixnash.lit.jsonl_logger import JsonLinesLogger
-from mixnash.lit.run_folder import CLAIMED, claim_run_folder, resumable_run, shared_run_folder
+from mixnash.lit.parse_errors import parse_sentence
+from mixnash.lit.run_folder import CLAIMED, claim_run_folder, discard_unused, resumable_run, shared_run_folder
+from mixnash.lit.tensorboard import StepTensorBoardLogger
 
 BASE = Path(__file__).with_name("base.yaml")
 """The defaults that every run starts from."""
@@ -37,7 +40,7 @@ class TrainingCLI(LightningCLI):
     """Adds run folders, and links what would otherwise be written twice."""
 
     run_folder: Path | None = None
-    """Where this run writes; None without loggers."""
+    """Where this run writes; None if it leaves no trace."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Declare our own arguments and links."""
@@ -49,20 +52,24 @@ class TrainingCLI(LightningCLI):
         parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=_seed)
         parser.link_arguments("data.event_shape", "model.init_args.event_shape", apply_on="instantiate")
 
-    def before_instantiate_classes(self) -> None:
-        """Look at the checkpoint before any work starts."""
-        path = self._get(self.config, "ckpt_path")
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse, and look at the checkpoint before Lightning opens it."""
+        super().parse_arguments(parser, args)
+        path = self.config[self.config.subcommand].ckpt_path
         if path is not None and path not in {"last", "best", "hpc", "registry"}:
             read_checkpoint(Path(path))
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Claim the run folder, now that model and data could be built, and attach the loggers."""
         config = self.config[self.subcommand]
-        if config.trainer.logger is None and not config.trainer.fast_dev_run:
-            folder = self.run_folder = self._claim()
-            config.resume = None
-            loggers = [TensorBoardLogger(str(folder), name="", version=""), JsonLinesLogger(folder)]
-            kwargs |= {"logger": loggers, "default_root_dir": str(folder)}
+        if not config.trainer.fast_dev_run:
+            # Absolute, so that a run resumed from elsewhere knows its own checkpoints again.
+            folder = self.run_folder = self._claim().resolve()
+            kwargs["default_root_dir"] = str(folder)
+            if config.trainer.logger is None:
+                kwargs["logger"] = [StepTensorBoardLogger(folder), JsonLinesLogger(folder)]
+            if config.resume:
+                config.resume = config.ckpt_path = None  # config.yaml is to start the run anew
         return super().instantiate_trainer(**kwargs)
 
     def _claim(self) -> Path:
@@ -99,6 +106,7 @@ def train(args: ArgsType = None) -> TrainingCLI:
         args: command-line words; those of the process if None.
     """
     words = sys.argv[1:] if args is None else args
+    inherited = shared_run_folder()
     try:
         return TrainingCLI(
             AbstractGAN,
@@ -109,15 +117,38 @@ def train(args: ArgsType = None) -> TrainingCLI:
             save_config_kwargs={"overwrite": True},  # the folder is ours: it was claimed
             seed_everything_default=0,
             parser_kwargs={
-                name: {"default_config_files": [str(BASE)]} for name in ("fit", "validate", "test", "predict")
+                "exit_on_error": False,
+                **{
+                    name: {"default_config_files": [str(BASE)], "exit_on_error": False}
+                    for name in ("fit", "validate", "test", "predict")
+                },
             },
             trainer_defaults={"use_distributed_sampler": False},  # loaders cut their batches themselves
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
             args=_expand_resume(list(words)) if isinstance(words, list) else words,
         )
+    except (ArgumentError, MisconfigurationException, ValueError) as error:
+        claimed = shared_run_folder()
+        if claimed is not None and inherited is None:
+            discard_unused(claimed)
+        _raise_plainly(error)
     finally:
         os.environ.pop(CLAIMED, None)
+
+
+def _raise_plainly(error: Exception) -> NoReturn:
+    """Raise an error of ours that others wrapped, or what they say of the user's input as one sentence."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MixnashError):
+            raise cause from None
+        if isinstance(cause, MisconfigurationException):
+            raise InvalidInputError(" ".join(str(cause).split())) from error
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, ArgumentError):
+        raise InvalidInputError(parse_sentence(str(error))) from error
+    raise error
 
 
 def _quieten() -> None:
@@ -128,6 +159,9 @@ def _quieten() -> None:
         "LightningCLI's args parameter",  # we pass words on after expanding --resume
         ".*does not have many workers.*",  # batches are made in memory, faster than they could be sent
         ".*LeafSpec.*",  # Lightning 2.6 with torch 2.13
+        "Checkpoint directory .* exists and is not empty",  # as it should when a run is resumed
+        "Using ModelCheckpoint with manual optimization",  # the state after the step is what we want
+        "It is recommended to use .*sync_dist=True",  # what is logged on evaluation is equal on all processes
     ):
         warnings.filterwarnings("ignore", message=message)
 
@@ -140,5 +174,6 @@ def main(args: ArgsType = None) -> None:
         if cli.run_folder is not None and cli.trainer.is_global_zero:
             print(f"run folder: {cli.run_folder}\nnext: python evaluate.py --run {cli.run_folder}")
     except MixnashError as error:
-        print(f"error: {error}", file=sys.stderr)
+        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2 if isinstance(error, InvalidInputError) else 3) from None

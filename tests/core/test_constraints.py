@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from problems import ADVERSARIAL_GAMES, CONSTRAINTS, DOUBLE, gan_batch, make, normal, tanh_problem, vectors
 
 from mixnash.core.errors import InvalidInputError
 from mixnash.core.feedback import feedback
@@ -14,6 +13,8 @@ from mixnash.core.games.vectors import VECTOR, VECTOR_NETWORKS
 from mixnash.core.games.wasserstein import Wasserstein
 from mixnash.core.population import make_population
 from mixnash.core.types import BOTH, CRITICS, GENERATORS, Batch, NetworkFunctions, Networks, Player, Profile
+from plugins import ADVERSARIAL_GAMES, CONSTRAINTS, make
+from problems import DOUBLE, gan_batch, normal, tanh_problem, vectors
 
 SLOPES = [[3.0, -4.0], [0.6, 0.0], [0.0, 0.0]]
 """Three linear critics, of slopes 5, 0.6 and 0."""

@@ -2,28 +2,24 @@
 
 import pytest
 import torch
-from problems import (
-    ADVERSARIAL_GAMES,
-    CONSTRAINTS,
-    DOUBLE,
-    VECTOR_GAMES,
-    gan_batch,
-    make,
-    mlp_problem,
-    normal,
-    tanh_problem,
-    vector_batch,
-    vectors,
-)
 from torch import nn
 
-from mixnash.core.feedback import GameOracle, feedback, feedback_reference
+from mixnash.core.feedback import feedback, feedback_reference
 from mixnash.core.games.constraints import GradientPenalty, SpectralNormalization, Unconstrained
 from mixnash.core.games.hinge import Hinge
 from mixnash.core.games.vectors import VECTOR, VECTOR_NETWORKS
 from mixnash.core.games.wasserstein import Wasserstein
 from mixnash.core.population import make_population, particle, stack, weights
-from mixnash.core.types import BOTH, CRITICS, GENERATORS, Batch, NetworkFunctions, Networks, Player, Profile
+from mixnash.core.types import BOTH, CRITICS, GENERATORS, NetworkFunctions, Networks, Player, Profile
+from plugins import ADVERSARIAL_GAMES, CONSTRAINTS, VECTOR_GAMES, make
+from problems import (
+    DOUBLE,
+    gan_batch,
+    mlp_problem,
+    normal,
+    tanh_problem,
+    vector_batch,
+)
 
 VARIANTS = {kind.__name__: lambda kind=kind: make(CONSTRAINTS, kind) for kind in CONSTRAINTS}
 VARIANTS |= {"one-sided": lambda: GradientPenalty(2.0, 0.4, one_sided=True), "flat": lambda: GradientPenalty(2.0, 0.0)}
@@ -112,7 +108,7 @@ def test_wasserstein_with_penalty_equals_modules_and_one_backward_of_the_whole_o
     for one in critics:
         one.zero_grad()
     (charge - payoff).backward()
-    by_hand_critics = [{n: leaf.grad / q[l] for n, leaf in one.named_parameters()} for l, one in enumerate(critics)]
+    by_hand_critics = [{n: leaf.grad / q[l] for n, leaf in one.named_parameters()} for l, one in enumerate(critics)]  # noqa: E741
 
     profile = Profile(
         make_population(stack([dict(one.named_parameters()) for one in generators]), p.double().log()),
@@ -268,45 +264,3 @@ def test_evaluating_a_game_changes_nothing(evaluate):
     assert all(map(torch.equal, before, after))
     assert not any(leaf.requires_grad or leaf.grad is not None for leaf in after)
     torch.testing.assert_close(first, again, rtol=0, atol=0)
-
-
-# ---------------------------------------------------------------------- the oracle
-
-
-def test_an_oracle_keeps_its_draws_until_told_to_resample():
-    asked = []
-
-    def draw(players):
-        asked.append(players)
-        return vector_batch(1, 1)
-
-    profile = Profile(vectors([1.0]), vectors([2.0]))
-    oracle = GameOracle(Wasserstein(Unconstrained()), VECTOR_NETWORKS, draw)
-    oracle.feedback(profile, BOTH)
-    oracle.feedback(profile, GENERATORS)
-    assert asked == [BOTH]
-    oracle.resample()
-    assert asked == [BOTH]
-    oracle.feedback(profile, CRITICS)
-    assert asked == [BOTH, CRITICS]
-
-
-def test_an_oracle_evaluates_as_told_and_averages_over_processes():
-    problem = tanh_problem()
-
-    def halve(seen):
-        return seen._replace(values=seen.values / 2)
-
-    game = Hinge()
-    oracle = GameOracle(game, problem.networks, lambda _: problem.batch, halve, feedback_reference)
-    seen, expected = oracle.feedback(problem.profile, BOTH), feedback(game, *problem, BOTH)
-    torch.testing.assert_close(seen.values, expected.values / 2, **EXACT)
-    torch.testing.assert_close(seen.generator_grads, expected.generator_grads, **EXACT)
-
-
-def test_a_pairs_share_of_the_draws_has_no_particle_axis():
-    batch = Batch(normal(1, 6, 2), normal(3, 4, 5), normal(3, 4, 2), normal(3, 4))
-    pair = batch.pair(2)
-    assert [one.shape for one in pair] == [(6, 2), (4, 5), (4, 2), (4,)]
-    assert torch.equal(pair.real, batch.real[0])
-    assert torch.equal(pair.latent, batch.latent[2])

@@ -7,17 +7,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from problems import (
-    ADVERSARIAL_GAMES,
-    DOUBLE,
-    MATRIX_GAMES,
-    make,
-    matrix_gap,
-    normal,
-    vector_batch,
-    vector_oracle,
-    vectors,
-)
 
 from mixnash.core.errors import InvalidInputError
 from mixnash.core.games.bilinear import Bilinear
@@ -28,6 +17,16 @@ from mixnash.core.games.non_saturating import NonSaturating
 from mixnash.core.games.vectors import VECTOR
 from mixnash.core.games.wasserstein import Wasserstein
 from mixnash.core.types import BOTH, Batch, Player, Profile
+from plugins import ADVERSARIAL_GAMES, make
+from problems import (
+    DOUBLE,
+    MATRIX_GAMES,
+    matrix_gap,
+    normal,
+    vector_batch,
+    vector_oracle,
+    vectors,
+)
 
 # Scores of three real and two generated samples; with the identity as generator and critic these are the samples.
 REAL, FAKE = torch.tensor([0.5, -1.0, 3.0], dtype=DOUBLE), torch.tensor([2.0, -3.0], dtype=DOUBLE)
@@ -85,7 +84,9 @@ def test_the_best_critic_of_the_original_gan_measures_the_jensen_shannon_diverge
     best = (p / q).log()  # the critic's logit at the three points
     points = torch.arange(3)
     counts_p, counts_q = (10 * p).round().long(), (10 * q).round().long()
-    value = terms(NonSaturating(), best[points.repeat_interleave(counts_p)], best[points.repeat_interleave(counts_q)]).value
+    value = terms(
+        NonSaturating(), best[points.repeat_interleave(counts_p)], best[points.repeat_interleave(counts_q)]
+    ).value
     middle = (p + q) / 2
     divergence = ((p * (p / middle).log()).sum() + (q * (q / middle).log()).sum()) / 2
     assert float(value) == pytest.approx(2 * float(divergence) - 2 * math.log(2), abs=1e-12)
@@ -154,7 +155,9 @@ def test_bilinear_refuses_what_is_no_matrix(matrix):
 
 
 def test_bilinear_refuses_an_equilibrium_of_other_lengths():
-    with pytest.raises(InvalidInputError, match="equilibrium of a 2 x 3 bilinear game needs vectors of these lengths, found 3 and 3"):
+    with pytest.raises(
+        InvalidInputError, match="equilibrium of a 2 x 3 bilinear game needs vectors of these lengths, found 3 and 3"
+    ):
         Bilinear(M, [1.0, 2.0, 3.0], B)
 
 
@@ -172,8 +175,12 @@ def test_pure_strategies_of_a_matrix_game_have_its_payoff_and_its_known_value(kn
     seen = vector_oracle(game, len(known.row), len(known.row)).feedback(profile, BOTH)
     torch.testing.assert_close(seen.values, torch.tensor(known.payoff, dtype=DOUBLE))
     # Every pure strategy in the support of an equilibrium is a best answer: here all of them.
-    torch.testing.assert_close(seen.generator_losses, torch.full_like(seen.generator_losses, known.value), atol=1e-12, rtol=0)
-    torch.testing.assert_close(seen.critic_losses, torch.full_like(seen.critic_losses, -known.value), atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        seen.generator_losses, torch.full_like(seen.generator_losses, known.value), atol=1e-12, rtol=0
+    )
+    torch.testing.assert_close(
+        seen.critic_losses, torch.full_like(seen.critic_losses, -known.value), atol=1e-12, rtol=0
+    )
     assert abs(matrix_gap(seen.generator_losses, seen.critic_losses)) < 1e-12
 
 

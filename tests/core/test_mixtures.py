@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
-from problems import DOUBLE, make_rng, normal
 
 from mixnash.core.errors import InvalidInputError
 from mixnash.core.mixtures import log_density, make_mixture, sample_mixture, sample_stratified
+from problems import DOUBLE, make_rng, normal
 
 CENTRES = torch.tensor([[0.0, 1.0], [9.0, -2.0], [-5.0, 0.5]], dtype=DOUBLE)
 SCALES = torch.tensor([0.2, 1.0, 0.5], dtype=DOUBLE)

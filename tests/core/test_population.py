@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from problems import DOUBLE, make_rng
 
 from mixnash.core.errors import InvalidInputError
 from mixnash.core.population import (
@@ -20,6 +19,7 @@ from mixnash.core.population import (
     uniform_log_weights,
     weights,
 )
+from problems import DOUBLE, make_rng
 
 LOG_WEIGHTS = st.lists(st.floats(-30, 30), min_size=1, max_size=6).map(lambda one: torch.tensor(one, dtype=DOUBLE))
 
@@ -29,7 +29,10 @@ def points(count):
 
 
 def test_particle_undoes_stack():
-    particles = [{"a": torch.randn(2, 3, generator=make_rng(k)), "b": torch.randn((), generator=make_rng(9, k))} for k in range(3)]
+    particles = [
+        {"a": torch.randn(2, 3, generator=make_rng(k)), "b": torch.randn((), generator=make_rng(9, k))}
+        for k in range(3)
+    ]
     stacked = stack(particles)
     assert stacked["a"].shape == (3, 2, 3)
     assert stacked["b"].shape == (3,)
@@ -42,7 +45,9 @@ def test_stack_refuses_no_particles():
         stack([])
 
 
-@pytest.mark.parametrize("odd", [{"a": torch.zeros(3)}, {"b": torch.zeros(2)}, {"a": torch.zeros(2), "b": torch.zeros(1)}])
+@pytest.mark.parametrize(
+    "odd", [{"a": torch.zeros(3)}, {"b": torch.zeros(2)}, {"a": torch.zeros(2), "b": torch.zeros(1)}]
+)
 def test_stack_names_the_particle_of_another_architecture(odd):
     with pytest.raises(InvalidInputError, match="particle 2 differs from particle 0"):
         stack([{"a": torch.zeros(2)}, {"a": torch.ones(2)}, odd])

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from problems import DOUBLE, make_rng, normal
 
 from mixnash.core.errors import InvalidInputError
 from mixnash.core.rules.adam import Adam
@@ -13,6 +12,7 @@ from mixnash.core.rules.preconditioned_langevin import PreconditionedLangevin, P
 from mixnash.core.rules.rmsprop import RMSProp
 from mixnash.core.rules.sgd import SGD
 from mixnash.core.schedules import Constant, Cosine, Exponential, Polynomial
+from problems import DOUBLE, make_rng, normal
 
 SCHEDULE = Polynomial(0.3, 0.7, timescale=5.0)
 # Ours, torch's, and the schedule that torch's step size of 1 is multiplied with.
@@ -33,7 +33,10 @@ def start():
 
 def gradient(params):
     """Of a smooth loss without symmetries, with scales from 1e-2 to 1e2."""
-    return {name: (leaf - 0.3).sin() * torch.logspace(-2, 2, leaf.numel(), dtype=DOUBLE).reshape(leaf.shape) for name, leaf in params.items()}
+    return {
+        name: (leaf - 0.3).sin() * torch.logspace(-2, 2, leaf.numel(), dtype=DOUBLE).reshape(leaf.shape)
+        for name, leaf in params.items()
+    }
 
 
 def follow(rule, params, steps, rng=None):
@@ -59,7 +62,9 @@ def test_a_rule_makes_the_steps_of_torch_optim(rule, kind, arguments, schedule):
         torch.testing.assert_close(leaf, leaves[name].detach(), rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.parametrize("rule", [SGD(0.1), Adam(0.1, 0.5), RMSProp(0.1), Langevin(0.1, 0.0), PreconditionedLangevin(0.1, 0.0)])
+@pytest.mark.parametrize(
+    "rule", [SGD(0.1), Adam(0.1, 0.5), RMSProp(0.1), Langevin(0.1, 0.0), PreconditionedLangevin(0.1, 0.0)]
+)
 def test_a_stacked_population_moves_as_its_particles_would_alone(rule):
     grads = [{"w": normal(3, 2, 4, key=1 + t), "b": normal(3, 5, key=1 + t)} for t in range(5)]
 
@@ -116,7 +121,9 @@ def stationary(rule, state, curvature, steps, noise=0.0):
     return params["x"]
 
 
-@pytest.mark.parametrize(("curvature", "step_size", "temperature"), [(2.5, 0.3, 0.4), (0.7, 2.0, 3.0), (4.0, 0.1, 0.05)])
+@pytest.mark.parametrize(
+    ("curvature", "step_size", "temperature"), [(2.5, 0.3, 0.4), (0.7, 2.0, 3.0), (4.0, 0.1, 0.05)]
+)
 def test_langevin_has_the_stationary_law_of_its_discretisation(curvature, step_size, temperature):
     assert abs(1 - step_size * curvature) <= 0.6  # 60 steps forget the start
     x = stationary(Langevin(step_size, temperature), LangevinState(0), curvature, 60)
@@ -202,7 +209,10 @@ def test_temperature_follows_its_own_schedule():
         (lambda: Langevin(0.0, 0.1), "step size of Langevin dynamics must be positive"),
         (lambda: Langevin(0.1, -0.1), "temperature of Langevin dynamics must be at least 0"),
         (lambda: PreconditionedLangevin(0.0, 0.1), "step size of preconditioned Langevin dynamics must be positive"),
-        (lambda: PreconditionedLangevin(0.1, -0.1), "temperature of preconditioned Langevin dynamics must be at least 0"),
+        (
+            lambda: PreconditionedLangevin(0.1, -0.1),
+            "temperature of preconditioned Langevin dynamics must be at least 0",
+        ),
         (lambda: PreconditionedLangevin(0.1, 0.1, 1.5), r"preconditioner's decay must lie in \[0, 1\), found 1.5"),
         (lambda: PreconditionedLangevin(0.1, 0.1, 0.9, 0.0), "preconditioner's epsilon must be positive, found 0.0"),
     ],

@@ -69,10 +69,22 @@ def test_as_schedule_turns_numbers_into_constants_and_keeps_schedules():
 
 
 @pytest.mark.parametrize(
-    "bad", [0.0, -0.1, math.nan, math.inf, Exponential(-1.0, 0.5), Cosine(0.1, -0.1, 5), Polynomial(0.0, 1.0), Cosine(0.0, 0.0, 3)]
+    "bad",
+    [
+        0.0,
+        -0.1,
+        math.nan,
+        math.inf,
+        Exponential(-1.0, 0.5),
+        Cosine(0.1, -0.1, 5),
+        Polynomial(0.0, 1.0),
+        Cosine(0.0, 0.0, 3),
+    ],
 )
 def test_as_schedule_refuses_what_must_be_positive_and_is_not(bad):
-    with pytest.raises(InvalidInputError, match="The step size of SGD must be positive and finite at every step, found"):
+    with pytest.raises(
+        InvalidInputError, match="The step size of SGD must be positive and finite at every step, found"
+    ):
         SGD(bad)
 
 

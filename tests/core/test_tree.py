@@ -6,11 +6,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from problems import make_rng
 
 from mixnash.core.errors import InvalidInputError
 from mixnash.core.tree import flatten, map_leaves, map_params, normal_like, unflatten
 from mixnash.core.types import Params
+from problems import make_rng
 
 
 class Inner(NamedTuple):
@@ -93,7 +93,9 @@ def test_map_leaves_replaces_every_leaf():
 
 
 def test_unflatten_converts_to_the_templates_dtype():
-    flat = {name: leaf.double() if isinstance(leaf, torch.Tensor) else leaf for name, leaf in flatten(example()).items()}
+    flat = {
+        name: leaf.double() if isinstance(leaf, torch.Tensor) else leaf for name, leaf in flatten(example()).items()
+    }
     assert unflatten(example(), flat).inner.mean["b"].dtype == torch.float32
 
 
@@ -118,7 +120,10 @@ def test_unflatten_names_an_entry_of_another_kind(path, leaf):
 
 
 def test_map_params_matches_leaves_by_name():
-    one, other = {"a": torch.tensor([1.0]), "b": torch.tensor([2.0])}, {"b": torch.tensor([10.0]), "a": torch.tensor([20.0])}
+    one, other = (
+        {"a": torch.tensor([1.0]), "b": torch.tensor([2.0])},
+        {"b": torch.tensor([10.0]), "a": torch.tensor([20.0])},
+    )
     assert {name: float(leaf) for name, leaf in map_params(torch.sub, one, other).items()} == {"a": -19.0, "b": -8.0}
 
 

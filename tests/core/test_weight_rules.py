@@ -6,12 +6,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from problems import DOUBLE, normal
 
 from mixnash.core.errors import InvalidInputError
 from mixnash.core.rules.entropic import EntropicMirrorDescent
 from mixnash.core.rules.frozen import Frozen
 from mixnash.core.schedules import Cosine, Polynomial
+from problems import DOUBLE, normal
 
 START = [0.5, 0.3, 0.2]
 

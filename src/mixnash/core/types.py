@@ -9,7 +9,7 @@ the payoff :math:`\Phi(g, d)`. A mixed strategy is a weighted set of particles,
 import abc
 import enum
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -70,6 +70,7 @@ class Batch(NamedTuple):
         return Batch(self.real[0], self.latent[generator], self.anchor[generator], self.mix[generator])
 
 
+@runtime_checkable
 class Critic(Protocol):
     """A critic as a game sees it: a function that can be differentiated in its input.
 

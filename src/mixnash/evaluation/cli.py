@@ -3,12 +3,8 @@
 import argparse
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mixnash.evaluation.options import RunOptions, add_run_options, one_line_errors, run_options
-
-if TYPE_CHECKING:
-    from mixnash.evaluation.evaluate import Result
 
 SUMMARY = "Score a finished run; write metrics.json, figures/*.png and report.html."
 
@@ -46,6 +42,7 @@ def run_evaluation(options: RunOptions, output: Path | None) -> None:
     from mixnash.evaluation.evaluate import evaluate
     from mixnash.evaluation.files import make_folder
     from mixnash.evaluation.load import load_run
+    from mixnash.evaluation.table import print_table
     from mixnash.evaluation.write import write_evaluation
 
     run = load_run(options.run, options.checkpoint, options.which, options.device)
@@ -54,7 +51,7 @@ def run_evaluation(options: RunOptions, output: Path | None) -> None:
     with Console(stderr=True).status(f"Evaluating step {run.step:,} ..."):
         result = evaluate(run, options.num_samples, options.seed, options.averaged, options.particle)
         report = write_evaluation(run, result, folder, _command(options, run.checkpoint_path, str(run.module.device)))
-    _print_table(result)
+    print_table(result)
     if result.about["protocol"] is not None:
         print(f"protocol: {result.about['protocol']}")
     print(f"checkpoint: {run.checkpoint_path} (step {run.step})")
@@ -67,20 +64,3 @@ def _command(options: RunOptions, checkpoint: Path, device: str) -> str:
     words += ["--seed", str(options.seed), "--ema" if options.averaged else "--raw"]
     words += [] if options.particle is None else ["--particle", str(options.particle)]
     return shlex.join([*words, "--device", device])
-
-
-def _print_table(result: "Result") -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from mixnash.evaluation.readings import metric_rows
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("metric")
-    table.add_column("value", justify="right")
-    table.add_column("perfect sampler ± sd", justify="right", style="dim")
-    for row in metric_rows(result):
-        table.add_row(Text(row.name), row.value, row.perfect)
-    Console().print(table)

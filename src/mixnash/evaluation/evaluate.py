@@ -38,7 +38,7 @@ class Result(NamedTuple):
     For mode coverage from `ModeCoverage.perfect`; for distances from `REPEATS` sets of training samples in place of
     generated ones. Squared MMD has none: it is unbiased, so about 0.
     """
-    game: dict[str, float]
+    game: dict[str, int | float]
     """Both players' numbers of particles and parameters (all particles together), effective sizes 1 / sum p^2,
     entropies in nats, and the payoff matrix A: ``payoff_value`` p^T A q, ``payoff_min``, ``payoff_max``, and
     ``payoff_gap`` max_l (p^T A)_l - min_k (A q)_k, how much both players together gain by moving all their weight to
@@ -116,7 +116,7 @@ def _distances_of_training_data(data: AbstractDataModule, reference: Tensor, cou
     return means | {f"{name}_std": float(value.std()) for name, value in values.items()}
 
 
-def _game(run: LoadedRun, seed: int, averaged: bool) -> dict[str, float]:
+def _game(run: LoadedRun, seed: int, averaged: bool) -> dict[str, int | float]:
     module = run.module
     profile = module.profile(averaged)
     rng = stream(module.device, seed, Purpose.EVALUATION, 1)  # another stream than the samples'
@@ -134,7 +134,7 @@ def _game(run: LoadedRun, seed: int, averaged: bool) -> dict[str, float]:
     }
 
 
-def _player(name: str, population: Population) -> dict[str, float]:
+def _player(name: str, population: Population) -> dict[str, int | float]:
     log_weights = population.log_weights.double()
     return {
         f"{name}s": size(population),
@@ -144,5 +144,5 @@ def _player(name: str, population: Population) -> dict[str, float]:
     }
 
 
-def _json_safe(value: float) -> Plain:
+def _json_safe(value: int | float) -> Plain:
     return value if math.isfinite(value) else str(float(value))

@@ -14,6 +14,7 @@ from mixnash.core.errors import InvalidInputError, require
 from mixnash.data.base import AbstractDataModule
 from mixnash.lit.base import AbstractGAN
 from mixnash.lit.checkpoints import CONFIG, read_checkpoint
+from mixnash.lit.parse_errors import parse_sentence
 
 
 class LoadedRun(NamedTuple):
@@ -160,9 +161,10 @@ def _build(config: dict[str, Any], path: Path) -> Namespace:
         with torch.random.fork_rng(devices=[]):
             built = parser.instantiate(parser.parse_object(wanted))
     except (ArgumentError, InvalidInputError) as error:
+        cause = str(error) if isinstance(error, InvalidInputError) else parse_sentence(str(error))
         raise InvalidInputError(
             f"The configuration in the checkpoint {str(path)!r} does not fit this version of mixnash. "
-            f"Evaluate it with the version that trained it. (Cause: {_first_line(error)})"
+            f"Evaluate it with the version that trained it. (Cause: {cause})"
         ) from error
     assert isinstance(built, Namespace)
     return built

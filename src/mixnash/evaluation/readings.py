@@ -56,7 +56,7 @@ READINGS: Mapping[str, Reading] = MappingProxyType(
         "wasserstein2": Reading(
             "Wasserstein-2",
             "Exact distance between at most 2,500 samples of each side, in the data's unit. Real samples are far from "
-            "0 by their unequal luck with the modes.",
+            "0 too, by the luck of finitely many draws.",
         ),
         "mmd_squared": Reading(
             "Squared MMD", "Discrepancy of two laws in a kernel's features, unbiased: about 0, even negative, if equal."
@@ -121,7 +121,7 @@ def game_rows(result: Result) -> list[Row]:
     return [Row(name, reading, number(result.game[name]), "") for name, reading in GAME.items()]
 
 
-def number(value: float, digits: int = 4) -> str:
+def number(value: int | float, digits: int = 4) -> str:
     """A number for people: whole ones with separators, others with `digits` significant digits."""
     if not math.isfinite(value):
         return str(float(value))

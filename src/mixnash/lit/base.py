@@ -14,6 +14,7 @@ from mixnash.core.population import size
 from mixnash.core.random import Purpose, stream
 from mixnash.core.types import Params, Profile
 from mixnash.data.base import AbstractDataModule
+from mixnash.lit.checkpoints import check_fits
 from mixnash.lit.finite import FiniteGuard, check_positions
 from mixnash.lit.scores import training_metrics
 
@@ -141,6 +142,19 @@ class AbstractGAN(pl.LightningModule, abc.ABC):
         """
         del checkpoint
         self.check_finite()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse another model's checkpoint.
+
+        Raises:
+            InvalidInputError: when its tensors are not this module's.
+        """
+        check_fits(self.state_dict(), checkpoint["state_dict"])
+
+    def is_log_step(self, steps: int) -> bool:
+        """Whether the trainer wants losses logged after so many steps; never if its interval is 0."""
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        return every > 0 and steps % every == 0
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
         """Score as many fresh samples as there are held-out ones; draws do not depend on the step."""

@@ -1,10 +1,13 @@
 """Reading checkpoints that may be missing, torn or somebody else's."""
 
 import pickle
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mixnash.core.errors import InvalidInputError, require
 
@@ -22,9 +25,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        cause = re.split(r"[.:\n]", str(error))[0] or type(error).__name__
         raise InvalidInputError(
             f"The checkpoint {str(path)!r} cannot be read: it is torn or not a checkpoint. Use another one from its "
-            f"folder. (Cause: {str(error).splitlines()[0] if str(error) else type(error).__name__})"
+            f"folder. (Cause: {cause})"
         ) from error
     require(
         isinstance(checkpoint, dict) and CONFIG in checkpoint and "state_dict" in checkpoint,
@@ -32,3 +36,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         "Give one that `train.py fit` wrote.",
     )
     return dict(checkpoint)
+
+
+def check_fits(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    """Refuse saved tensors that are not those of the module they are meant for.
+
+    Raises:
+        InvalidInputError: when names or shapes differ.
+    """
+    shapes = [{name: tuple(tensor.shape) for name, tensor in tensors.items()} for tensors in (expected, found)]
+    odd = sorted(name for name in expected.keys() | found.keys() if shapes[0].get(name) != shapes[1].get(name))
+    require(
+        not odd,
+        f"The checkpoint does not fit this configuration: {len(odd)} tensors differ in name or shape, the first being "
+        f"{odd[0] if odd else ''!r}. Use it with the configuration of its own run.",
+    )

@@ -1,4 +1,4 @@
-"""Noticing losses and parameters that stopped being numbers, without reading them back from the device at every step."""
+"""Noticing losses and parameters that stopped being numbers, without reading them back at every step."""
 
 from typing import final
 
@@ -38,9 +38,8 @@ class FiniteGuard:
         finite = torch.stack(values).isfinite().flatten(1).all(1) & torch.stack(losses).isfinite().all(1)
         if not bool(finite.all()):
             first = int((~finite).int().argmax())
-            raise NonFiniteError(
-                f"The loss of {_culprit(values[first], losses[first])} became non-finite at step {steps[first]}. {ADVICE}"
-            )
+            culprit = _culprit(values[first], losses[first])
+            raise NonFiniteError(f"The loss of {culprit} became non-finite at step {steps[first]}. {ADVICE}")
 
 
 def _culprit(values: Tensor, critic_losses: Tensor) -> str:
@@ -71,4 +70,6 @@ def check_positions(profile: Profile, steps: int) -> None:
             bad = bad | ~leaf.isfinite().reshape(len(leaf), -1).all(1)
         if bool(bad.any()):
             particle = int(bad.int().argmax())
-            raise NonFiniteError(f"The parameters of {player} {particle} are non-finite after step {steps - 1}. {ADVICE}")
+            raise NonFiniteError(
+                f"The parameters of {player} {particle} are non-finite after step {steps - 1}. {ADVICE}"
+            )

@@ -156,7 +156,7 @@ class MixedGAN(AbstractGAN):
         self.generators.assign(profile.generators)
         self.critics.assign(profile.critics)
         self.averaged.update(profile.generators.params, step + 1)
-        if (step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        if self.is_log_step(step + 1):
             self._guard.check()
             self._log_step(seen)
 
@@ -209,4 +209,5 @@ class MixedGAN(AbstractGAN):
             STATE in checkpoint,
             "The checkpoint holds no dynamics state: it was not written by MixedGAN. Give one from this run's folder.",
         )
+        super().on_load_checkpoint(checkpoint)
         self._saved_state = checkpoint[STATE]

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 from mixnash.core.errors import InvalidInputError, require
@@ -56,6 +57,12 @@ def _next_version(parent: Path) -> Path:
             number += 1
         else:
             return folder
+
+
+def discard_unused(folder: Path) -> None:
+    """Remove a folder that this process claimed for a run that could not begin; one with results stays."""
+    if not (folder / "checkpoints").exists() and not (folder / "metrics.jsonl").exists():
+        shutil.rmtree(folder)
 
 
 def resumable_run(folder: str) -> tuple[Path, Path]:

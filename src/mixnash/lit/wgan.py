@@ -4,16 +4,15 @@ Written straight from the papers and without the project's core (but for its ran
 baseline and an independent check of `MixedGAN` with one particle per player.
 """
 
-from collections.abc import Callable, Sequence
-from typing import final
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias, final
 
 import torch
-from pytorch_lightning.cli import OptimizerCallable
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.func import functional_call
 
-from mixnash.core.errors import require
+from mixnash.core.errors import InvalidInputError, require
 from mixnash.core.population import make_population, stack
 from mixnash.core.types import BOTH, CRITICS, GENERATORS, Batch, Params, Profile
 from mixnash.lit.base import AbstractGAN
@@ -21,6 +20,9 @@ from mixnash.lit.draws import StepDraws, check_shares
 from mixnash.lit.finite import FiniteGuard
 from mixnash.lit.particles import AveragedParams
 from mixnash.networks.base import AbstractCritic, AbstractGenerator, parameters_of
+
+MakeOptimizer: TypeAlias = Callable[[Iterable[Tensor]], torch.optim.Optimizer]
+"""Makes a torch optimiser of given parameters."""
 
 
 @final
@@ -45,7 +47,8 @@ class WGAN(AbstractGAN):
         seed: of every draw; set from `seed_everything`.
 
     Raises:
-        InvalidInputError: unless exactly one of `clip` and `gradient_penalty` is set and every number is in range.
+        InvalidInputError: unless exactly one of `clip` and `gradient_penalty` is set and every number is in range,
+            those of the optimisers included.
     """
 
     def __init__(
@@ -53,8 +56,8 @@ class WGAN(AbstractGAN):
         event_shape: Sequence[int],
         generator: Callable[[Sequence[int]], AbstractGenerator],
         critic: Callable[[Sequence[int]], AbstractCritic],
-        generator_optimizer: OptimizerCallable,
-        critic_optimizer: OptimizerCallable,
+        generator_optimizer: MakeOptimizer,
+        critic_optimizer: MakeOptimizer,
         critic_steps: int = 5,
         simultaneous: bool = False,
         clip: float | None = None,
@@ -64,6 +67,8 @@ class WGAN(AbstractGAN):
     ) -> None:
         super().__init__()
         _check(critic_steps, simultaneous, clip, gradient_penalty)
+        _check_optimizer("generator_optimizer", generator_optimizer)
+        _check_optimizer("critic_optimizer", critic_optimizer)
         self.automatic_optimization = False
         self.seed = seed
         self.generator, self.critic = generator(event_shape), critic(event_shape)
@@ -191,7 +196,7 @@ class WGAN(AbstractGAN):
         self.averaged.update(dict(self.generator.named_parameters()), step)
         losses = self._mean_over_processes(torch.stack([generator_loss, critic_loss]))
         self._guard.watch(step - 1, -losses[:1].unsqueeze(0), losses[1:])
-        if step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        if self.is_log_step(step):
             self._guard.check()
             self.log_dict({"loss/generators": losses[0], "loss/critics": losses[1]})
 
@@ -210,3 +215,10 @@ def _check(critic_steps: int, simultaneous: bool, clip: float | None, gradient_p
     )
     for name, value in (("clip", clip), ("gradient_penalty", gradient_penalty)):
         require(value is None or value > 0, f"{name} must be positive, found {value}.")
+
+
+def _check_optimizer(name: str, make: MakeOptimizer) -> None:
+    try:
+        make([torch.nn.Parameter(torch.zeros(1))])
+    except ValueError as error:
+        raise InvalidInputError(f"The {name} cannot be built: {error}.") from error

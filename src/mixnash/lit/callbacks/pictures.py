@@ -14,7 +14,7 @@ from mixnash.lit.portraits import portraits
 
 @final
 class Pictures(pl.Callback):
-    """Draws samples, critic, payoffs and weights after every n-th evaluation.
+    """Draws samples, critic, payoffs and weights after every n-th evaluation, the first and the last included.
 
     Args:
         every_n_evaluations: n >= 1.
@@ -33,11 +33,12 @@ class Pictures(pl.Callback):
         self._seen += 1
         assert isinstance(pl_module, AbstractGAN)
         loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-        if not loggers or (self._seen - 1) % self._every or trainer.sanity_checking:
+        due = (self._seen - 1) % self._every == 0 or trainer.global_step == trainer.max_steps
+        if not loggers or not due or trainer.sanity_checking:
             return
         figures = portraits(pl_module, pl_module.datamodule)
         log_weights = pl_module.profile(averaged=True).generators.log_weights
         for logger in loggers:
             for name, figure in figures.items():
-                logger.experiment.add_image(name, to_rgb(figure), trainer.global_step, dataformats="HWC")
+                logger.experiment.add_image(f"pictures/{name}", to_rgb(figure), trainer.global_step, dataformats="HWC")
             logger.experiment.add_histogram("weights/generators", log_weights.exp(), trainer.global_step)

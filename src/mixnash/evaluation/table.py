@@ -1,0 +1,20 @@
+"""The terminal's table of metrics."""
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mixnash.evaluation.evaluate import Result
+from mixnash.evaluation.readings import metric_rows
+
+
+def print_table(result: Result) -> None:
+    """Print every metric under its name in metrics.json, with its perfect value."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    table.add_column("perfect sampler ± sd", justify="right", style="dim")
+    for row in metric_rows(result):
+        table.add_row(Text(row.name), row.value, row.perfect)
+    Console().print(table)
