@@ -1,11 +1,12 @@
 """Small models, data and trainers that the tests of the Lightning shell share."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+import yaml
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
@@ -128,6 +129,110 @@ def make_trainer(
         use_distributed_sampler=False,
         default_root_dir=folder,
     )
+
+
+TINY = """
+experiment: tiny
+trainer:
+  accelerator: cpu
+  devices: 1
+  max_steps: 3
+  val_check_interval: 2
+  log_every_n_steps: 1
+  callbacks: # no pictures: they take longer than the run
+    - class_path: pytorch_lightning.callbacks.ModelCheckpoint
+      init_args:
+        monitor: val/sliced_wasserstein2
+        mode: min
+        filename: best-{step}
+        enable_version_counter: false
+    - class_path: mixnash.lit.callbacks.last_checkpoint.LastCheckpoint
+data:
+  class_path: mixnash.data.mixtures.PresetMixture
+  init_args: {preset: pacgan-ring, batch_size: 16, validation_size: 40}
+model:
+  class_path: mixnash.lit.mixed_gan.MixedGAN
+  init_args:
+    num_generators: 4
+    num_critics: 2
+    generator: {class_path: mixnash.networks.mlp.MLPGenerator, init_args: {width: 8, depth: 1}}
+    critic: {class_path: mixnash.networks.mlp.MLPCritic, init_args: {width: 8, depth: 1}}
+    game:
+      class_path: mixnash.core.games.wasserstein.Wasserstein
+      init_args: {constraint: {class_path: mixnash.core.games.constraints.GradientPenalty, init_args: {weight: 0.7}}}
+    dynamics:
+      class_path: mixnash.core.dynamics.alternating.Alternating
+      init_args:
+        critic_steps: 2
+        generators: &rules
+          position: {class_path: mixnash.core.rules.adam.Adam, init_args: {step_size: 1.0e-3}}
+          weights: {class_path: mixnash.core.rules.entropic.EntropicMirrorDescent, init_args: {step_size: 0.1}}
+        critics: *rules
+"""
+"""An experiment of a second."""
+
+
+def tiny_config(folder: Path, changes: Mapping[str, Any] | None = None) -> Path:
+    """Write the tiny experiment to a file, with some of its entries changed or added."""
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(_merged(yaml.safe_load(TINY), {} if changes is None else changes)))
+    return path
+
+
+def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    new = dict(base)
+    for name, value in changes.items():
+        inside = new.get(name)
+        replace = not isinstance(value, Mapping) or not isinstance(inside, dict) or "class_path" in value
+        new[name] = value if replace else _merged(inside, value)
+    return new
+
+
+class SaveAt(pl.Callback):
+    """Saves a checkpoint once after `steps` steps, whatever else is saved."""
+
+    def __init__(self, steps: int, path: Path) -> None:
+        self._steps, self._path = steps, path
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save when the time has come."""
+        del pl_module, outputs, batch, batch_idx
+        if trainer.global_step == self._steps:
+            trainer.save_checkpoint(self._path)
+
+
+class KeepState(pl.Callback):
+    """Writes what each process holds at the end of training to `folder/rank_N.pt`."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write parameters, weights, averages and the dynamics' state."""
+        state: dict[str, Any] = {"state_dict": pl_module.state_dict()}
+        pl_module.on_save_checkpoint(state)
+        torch.save(state, self._folder / f"rank_{trainer.global_rank}.pt")
+
+
+class PowerCutError(Exception):
+    """The machine is gone."""
+
+
+class PowerCut(pl.Callback):
+    """Ends a run without warning before its step number `at`, counted from 0."""
+
+    def __init__(self, at: int) -> None:
+        self._at = at
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Raise when the time has come."""
+        del pl_module, batch, batch_idx
+        if trainer.global_step == self._at:
+            raise PowerCutError
 
 
 def assert_same(left: Any, right: Any, path: str = "") -> None:

@@ -54,7 +54,10 @@ class TrainingCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse, and look at the checkpoint before Lightning opens it."""
-        super().parse_arguments(parser, args)
+        with warnings.catch_warnings():
+            # We always pass the words on, after expanding --resume.
+            warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
+            super().parse_arguments(parser, args)
         path = self.config[self.config.subcommand].ckpt_path
         if path is not None and path not in {"last", "best", "hpc", "registry"}:
             read_checkpoint(Path(path))
@@ -156,7 +159,6 @@ def _quieten() -> None:
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric.utilities.seed").setLevel(logging.WARNING)
     for message in (
-        "LightningCLI's args parameter",  # we pass words on after expanding --resume
         ".*does not have many workers.*",  # batches are made in memory, faster than they could be sent
         ".*LeafSpec.*",  # Lightning 2.6 with torch 2.13
         "Checkpoint directory .* exists and is not empty",  # as it should when a run is resumed

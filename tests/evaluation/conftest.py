@@ -19,7 +19,8 @@ CHECKPOINTS = {
 ADAM = {"class_path": "mixnash.core.rules.adam.Adam", "init_args": {"step_size": 3.0e-3}}
 ENTROPIC = {"class_path": "mixnash.core.rules.entropic.EntropicMirrorDescent", "init_args": {"step_size": 0.3}}
 FROZEN = {"class_path": "mixnash.core.rules.frozen.Frozen"}
-MIXTURE = {"centres": [[0.0, 0.0], [0.9, 0.4], [-0.6, 0.8]], "scales": [0.35, 0.2, 0.3], "weights": [5.0, 3.0, 2.0]}
+# Near where the networks start, so that some samples are of high quality and some are not.
+MIXTURE = {"centres": [[0.2, 0.0], [0.7, 0.0], [-0.3, 0.3]], "scales": [0.06, 0.05, 0.08], "weights": [5.0, 3.0, 2.0]}
 
 
 def network(kind, **sizes):
@@ -36,7 +37,7 @@ def mixed_gan(latent_dim):
             "ema_decay": 0.8,
             "generator": network("Generator", latent_dim=latent_dim, width=8, depth=1),
             "critic": network("Critic", width=8, depth=1),
-            "game": {"class_path": "mixnash.core.games.wasserstein.Wasserstein"},
+            "game": {"class_path": "mixnash.core.games.hinge.Hinge"},
             "dynamics": {
                 "class_path": "mixnash.core.dynamics.simultaneous.Simultaneous",
                 "init_args": {"generators": rules, "critics": {"position": ADAM, "weights": FROZEN}},

@@ -7,8 +7,10 @@ import shutil
 import pytest
 from PIL import Image
 
+from mixnash.core.errors import InvalidInputError
 from mixnash.evaluation.cli import main
 from mixnash.evaluation.evaluate import evaluate
+from mixnash.evaluation.files import write_file
 from mixnash.evaluation.history import read_history
 from mixnash.evaluation.load import load_run
 from mixnash.evaluation.pictures import curve_pictures, portrait_pictures
@@ -189,12 +191,16 @@ def test_output_that_cannot_be_written_is_one_line(capsys, mixture_run, tmp_path
     (tmp_path / "file").touch()
     message = message_of(capsys, ["--run", str(mixture_run), "--output", str(tmp_path / "file" / "below")])
     assert "cannot be written (Not a directory). Choose another place with --output." in message
-    (tmp_path / "taken" / "metrics.json").mkdir(parents=True)
-    message = message_of(
-        capsys, ["--run", str(mixture_run), "--num_samples", "20", "--output", str(tmp_path / "taken")]
-    )
-    assert "metrics.json' cannot be written (Is a directory)" in message
-    assert not list((tmp_path / "taken").glob(".*"))
+
+
+def test_failed_write_leaves_nothing_behind_and_a_good_one_replaces_the_file(tmp_path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(InvalidInputError, match=r"taken' cannot be written \(Is a directory\)"):
+        write_file(tmp_path / "taken", b"new")
+    (tmp_path / "file").write_text("old and longer")
+    write_file(tmp_path / "file", b"new")
+    assert {path.name for path in tmp_path.iterdir()} == {"taken", "file"}
+    assert (tmp_path / "file").read_bytes() == b"new"
 
 
 @pytest.mark.parametrize("words", [["--sed", "3"], ["--ema", "--raw"], ["--seed", "x"], ["--which", "worst"]])

@@ -90,10 +90,11 @@ def test_folder_with_content_is_left_alone_and_overwriting_replaces_numbered_ima
     folder.mkdir()
     sample(digits_run, 6, folder)  # an empty folder is free
     (folder / "notes.txt").write_text("kept")
+    (folder / "photo.png").write_text("kept")
     assert "left untouched" in message_of(capsys, ["--run", digits_run, "--num_samples", 2, "--output", folder])
-    assert len(list(folder.iterdir())) == 7
+    assert len(list(folder.iterdir())) == 8
     sample(digits_run, 2, folder, "--overwrite")
-    assert sorted(path.name for path in folder.iterdir()) == ["00000.png", "00001.png", "notes.txt"]
+    assert sorted(path.name for path in folder.iterdir()) == ["00000.png", "00001.png", "notes.txt", "photo.png"]
 
 
 def test_formats_that_do_not_fit_are_refused(mixture_run, digits_run, tmp_path, capsys):

@@ -3,12 +3,14 @@
 import json
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from training import adam_dynamics, make_trainer, mixed_gan, ring, wgan
+from training import PowerCut, PowerCutError, adam_dynamics, make_trainer, mixed_gan, ring, wgan
 
+from mixnash.lit.callbacks.last_checkpoint import LastCheckpoint
 from mixnash.lit.jsonl_logger import JsonLinesLogger
 
 MONITOR = "val/sliced_wasserstein2"
@@ -72,7 +74,13 @@ def test_best_checkpoints_are_those_of_the_best_evaluations(run):
     scores = dict(zip(EVALUATED, (line[MONITOR] for line in lines if MONITOR in line), strict=True))
     best = sorted(scores, key=scores.__getitem__, reverse=True)[:2]
     assert {path.name for path in (folder / "best").iterdir()} == {f"best-step={step}.ckpt" for step in best}
-    assert EVALUATED[-1] not in best or request_is_not_informative()
+
+
+class Falling(pl.Callback):
+    """Logs a score that gets worse from evaluation to evaluation."""
+
+    def on_validation_epoch_end(self, trainer, pl_module):
+        pl_module.log("falling", -float(trainer.global_step))
 
 
 def last_step(folder):
@@ -81,10 +89,17 @@ def last_step(folder):
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=list(MODELS))
 def test_last_checkpoint_is_of_the_last_evaluation_even_if_it_was_not_the_best(make, tmp_path):
-    best = ModelCheckpoint(tmp_path / "best", "best-{step}", MONITOR, mode="max", save_top_k=1)
-    stop = StopAfter(9)
-    make_trainer(tmp_path, 23, [best, LastCheckpoint(), stop], evaluate_every=4).fit(make(), datamodule=ring())
+    best = ModelCheckpoint(tmp_path / "best", "best-{step}", "falling", mode="max", save_top_k=1)
+    callbacks = [Falling(), best, LastCheckpoint(), PowerCut(9)]
+    with pytest.raises(PowerCutError):
+        make_trainer(tmp_path, 23, callbacks, evaluate_every=4).fit(make(), datamodule=ring())
+    assert [path.name for path in (tmp_path / "best").iterdir()] == ["best-step=4.ckpt"]
     assert last_step(tmp_path) == 8
+
+
+def test_last_checkpoint_holds_the_steps_after_the_last_evaluation(tmp_path):
+    make_trainer(tmp_path, 7, [LastCheckpoint()], evaluate_every=4).fit(wgan(), datamodule=ring())
+    assert last_step(tmp_path) == 7
 
 
 def test_tensorboard_axis_counts_generator_updates(run):

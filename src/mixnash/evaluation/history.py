@@ -31,7 +31,7 @@ def read_history(path: Path) -> History:
     """
     if not path.is_file():
         return {}
-    kept = _without_repeats([line for text in path.read_text().splitlines() if (line := _parse(text))])
+    kept = _without_repeats([line for text in path.read_text(errors="replace").splitlines() if (line := _parse(text))])
     names = dict.fromkeys(name for line in kept for name in line if name not in {"step", "seconds"})
     return {name: _course([line for line in kept if name in line], name) for name in names}
 

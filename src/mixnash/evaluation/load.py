@@ -160,14 +160,23 @@ def _build(config: dict[str, Any], path: Path) -> Namespace:
         # Initialisation draws from torch's global generator, only to be overwritten by the checkpoint.
         with torch.random.fork_rng(devices=[]):
             built = parser.instantiate(parser.parse_object(wanted))
-    except (ArgumentError, InvalidInputError) as error:
-        cause = str(error) if isinstance(error, InvalidInputError) else parse_sentence(str(error))
+    except (ArgumentError, ValueError) as error:
         raise InvalidInputError(
             f"The configuration in the checkpoint {str(path)!r} does not fit this version of mixnash. "
-            f"Evaluate it with the version that trained it. (Cause: {cause})"
+            f"Evaluate it with the version that trained it. (Cause: {_complaint(error)})"
         ) from error
     assert isinstance(built, Namespace)
     return built
+
+
+def _complaint(error: BaseException) -> str:
+    """The sentence of a constructor of ours, which jsonargparse may have wrapped, or of the parser."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, InvalidInputError):
+            return str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return parse_sentence(str(error))
 
 
 def _load_state(module: AbstractGAN, state: Mapping[str, torch.Tensor], path: Path) -> None:

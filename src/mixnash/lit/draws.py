@@ -56,8 +56,10 @@ class StepDraws:
             torch.randn(samples, self._generators, self._latent_dim, generator=rng, device=real.device)
         )
         mix = self._share(torch.rand(samples, self._generators, generator=rng, device=real.device))
-        # Sample j of generator k is paired with real sample j K + k: shares of samples then fall on shares of reals.
-        partner = torch.arange(latent.shape[1] * self._generators, device=real.device) % len(real)
+        # Generated sample i of n, counted generator by generator within sample by sample, is paired with real sample
+        # floor(i B / n): then each process pairs its share with its own reals as one process would.
+        count = latent.shape[1] * self._generators
+        partner = torch.arange(count, device=real.device) * len(real) // count
         anchor = real[partner].reshape(latent.shape[1], self._generators, *real.shape[1:]).transpose(0, 1)
         return Batch(real.unsqueeze(0), latent, anchor, mix)
 

@@ -2,10 +2,13 @@
 
 import abc
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
+
+from mixnash.core.random import stream
 
 
 class AbstractTwoSampleMetric(Metric):
@@ -35,3 +38,17 @@ class AbstractTwoSampleMetric(Metric):
     def _gathered(self) -> tuple[Tensor, Tensor]:
         """All samples and all of the reference."""
         return dim_zero_cat(self.samples), dim_zero_cat(self.reference)
+
+
+def cut(
+    samples: Float[Tensor, "n D"], reference: Float[Tensor, "m D"], size: int, reference_size: int, seed: int
+) -> tuple[Float[Tensor, "size D"], Float[Tensor, "reference_size D"]]:
+    """At most `size` of the samples, chosen at random, and `reference_size` of the reference, evenly along its order.
+
+    A stratified reference is ordered by mode: a prefix of it would miss modes, a random choice would bring back the
+    fluctuation of the mode counts that stratifying removed.
+    """
+    chosen = torch.randperm(len(samples), generator=stream(torch.device("cpu"), seed))[:size]
+    kept = min(reference_size, len(reference))
+    even = torch.arange(kept) * len(reference) // kept
+    return samples[chosen.to(samples.device)], reference[even.to(reference.device)]

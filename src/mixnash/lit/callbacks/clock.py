@@ -10,7 +10,7 @@ from mixnash.core.errors import require
 
 @final
 class TrainingClock(pl.Callback):
-    """Logs `time/training_seconds` at every evaluation: no evaluation, pictures or checkpoints in it; survives resuming.
+    """Logs `time/training_seconds` at every evaluation, with nothing but training steps in it; survives resuming.
 
     On accelerators that run ahead of Python it is exact only over many steps.
     """

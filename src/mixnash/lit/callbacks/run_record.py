@@ -20,5 +20,5 @@ class RunRecord(SaveConfigCallback):
         """Add the configuration."""
         del trainer, pl_module
         if self._text is None:  # the configuration does not change, and writing it out takes a while
-            self._text = self.parser.dump(self.config, skip_none=False)
+            self._text = self.parser.dump(self.config, skip_unset=False)
         checkpoint[CONFIG] = self._text

@@ -1,0 +1,138 @@
+"""Two processes train as one does: equal to each other bit for bit, and to a single process but for rounding."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from training import REPOSITORY, assert_same, largest_difference, tiny_config
+
+from mixnash.cli import train
+from mixnash.core.types import Feedback
+from mixnash.lit.reduce import average_feedback
+
+LANGEVIN = {
+    "class_path": "mixnash.core.rules.preconditioned_langevin.PreconditionedLangevin",
+    "init_args": {"step_size": 1e-3, "temperature": 1e-3, "epsilon": 1e-2},
+}
+WEIGHTS = {"class_path": "mixnash.core.rules.entropic.EntropicMirrorDescent", "init_args": {"step_size": 0.3}}
+RULES = {"position": LANGEVIN, "weights": WEIGHTS}
+NETWORK = {
+    "generator": {"class_path": "mixnash.networks.mlp.MLPGenerator", "init_args": {"width": 8, "depth": 1}},
+    "critic": {"class_path": "mixnash.networks.mlp.MLPCritic", "init_args": {"width": 8, "depth": 1}},
+}
+ADAM = {"class_path": "torch.optim.Adam", "init_args": {"lr": 1e-3, "betas": [0.0, 0.9]}}
+
+MODELS: dict[str, dict[str, Any]] = {
+    "MixedGAN": {
+        "init_args": {
+            "generator_samples": 6,  # 24 generated against 16 real ones, and 8 for the critics
+            "critic_samples": 2,
+            "dynamics": {"init_args": {"generators": RULES, "critics": RULES}},
+        }
+    },
+    "WGAN": {
+        "class_path": "mixnash.lit.wgan.WGAN",
+        "init_args": {
+            **NETWORK,
+            "generator_optimizer": ADAM,
+            "critic_optimizer": ADAM,
+            "critic_steps": 2,
+            "gradient_penalty": 0.7,
+        },
+    },
+}
+
+
+def words(folder: Path, model: dict[str, Any], runs: str, *more: str) -> list[str]:
+    """A run of eight steps that leaves what each of its processes holds in `folder/runs`."""
+    (folder / runs).mkdir()
+    keep = f"{{class_path: training.KeepState, init_args: {{folder: {folder / runs}}}}}"
+    config = tiny_config(folder, {"model": model, "trainer": {"max_steps": 8, "val_check_interval": 4}})
+    return ["fit", f"--config={config}", f"--runs_dir={folder / runs}", f"--trainer.callbacks+={keep}", *more]
+
+
+def train_with_two_processes(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    """`train.py` as a user starts it."""
+    paths = [str(REPOSITORY / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return subprocess.run(
+        [sys.executable, str(REPOSITORY / "train.py"), *arguments, "--trainer.devices=2", "--trainer.strategy=ddp"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def held_by(folder: Path, rank: int) -> dict[str, Any]:
+    """What one process held at the end."""
+    return dict(torch.load(folder / f"rank_{rank}.pt", weights_only=True))
+
+
+@pytest.mark.distributed
+@pytest.mark.slow
+@pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
+def test_two_processes_end_equal_and_within_1e_5_of_one_process(model, tmp_path):
+    train(words(tmp_path, model, "one"))
+    done = train_with_two_processes(words(tmp_path, model, "two"))
+    assert done.returncode == 0, done.stderr
+    first, second = held_by(tmp_path / "two", 0), held_by(tmp_path / "two", 1)
+    assert_same(first, second)
+    alone = held_by(tmp_path / "one", 0)
+    assert largest_difference(first["state_dict"], alone["state_dict"]) < 1e-5
+    assert [path.name for path in (tmp_path / "two" / "tiny").iterdir()] == ["version_0"]
+    assert "Warning" not in done.stderr
+
+
+@pytest.mark.distributed
+@pytest.mark.slow
+def test_batch_that_two_processes_cannot_share_is_refused_in_one_sentence(tmp_path):
+    done = train_with_two_processes(words(tmp_path, MODELS["MixedGAN"], "two", "--data.init_args.batch_size=15"))
+    assert done.returncode == 2
+    sentence = "error: 2 processes cannot share a batch of 15 samples equally: choose a multiple of 2 as batch_size.\n"
+    assert done.stderr.count(sentence) == 1
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "two" / "tiny").iterdir())
+
+
+def feedback_of(rank: float, generators: bool, critics: bool) -> Feedback:
+    """What one of two processes found: whole numbers, so that their mean is exact."""
+    base = 1.0 + 2 * rank
+    return Feedback(
+        values=torch.full((3, 2), base),
+        generator_losses=torch.tensor([base, 0.0, -base]),
+        critic_losses=torch.tensor([5 * base, base]),
+        generator_grads={"a.b": torch.full((3, 4), base), "c": torch.full((3, 1, 2), -base)} if generators else None,
+        critic_grads={"a.b": torch.full((2, 5), 7 * base)} if critics else None,
+    )
+
+
+ASKED = [(True, True), (True, False), (False, True)]
+
+
+def average_in_process(rank: int, folder: str) -> None:
+    """Join a group of two and write down the averages."""
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    averages = [average_feedback(feedback_of(rank, *asked))._asdict() for asked in ASKED]
+    torch.save(averages, f"{folder}/rank_{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.distributed
+@pytest.mark.slow
+def test_feedback_is_averaged_over_processes_and_stays_none_where_nobody_asked(tmp_path):
+    mp.spawn(average_in_process, args=(str(tmp_path),), nprocs=2)
+    expected = [feedback_of(0.5, *asked)._asdict() for asked in ASKED]
+    for rank in range(2):
+        assert_same(torch.load(tmp_path / f"rank_{rank}.pt", weights_only=True), expected)
+
+
+def test_feedback_of_a_single_process_is_returned_as_it_is():
+    feedback = feedback_of(0, generators=True, critics=False)
+    assert average_feedback(feedback) is feedback
