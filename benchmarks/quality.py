@@ -20,6 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from mixnash.figures.curves import metric_curves
 from mixnash.figures.encode import to_png
 
@@ -35,9 +37,11 @@ class Arm(NamedTuple):
     words: tuple[str, ...]
     seconds: float
     """Training time after which the run may stop."""
+    interval: int
+    """Steps between evaluations."""
 
 
-def particles(count: int, *more: str, seconds: float = 60.0) -> Arm:
+def particles(count: int, *more: str, seconds: float = 60.0, interval: int = 50) -> Arm:
     """A mixture of `count` generators of the experiment's width, 600 samples for each critic update in all."""
     return Arm(
         (
@@ -47,21 +51,26 @@ def particles(count: int, *more: str, seconds: float = 60.0) -> Arm:
             *more,
         ),
         seconds,
+        interval,
     )
 
 
 def single(width: int, critic_width: int, steps: int, decay: float = 0.99) -> Arm:
     """One generator with all 600 samples per critic update and all 800 per generator update; longer, to be fair."""
-    rule = "init_args.step_size.init_args.steps"
+    rules, schedule = f"{MODEL}dynamics.init_args", "position.init_args.step_size.init_args"
+    hold = steps // 3
     return particles(
         1,
         f"{MODEL}generator.init_args.width={width}",
         f"{MODEL}critic.init_args.width={critic_width}",
         f"{MODEL}ema_decay={decay}",
         f"--trainer.max_steps={steps}",
-        f"{MODEL}dynamics.init_args.generators.position.{rule}={steps}",
-        f"{MODEL}dynamics.init_args.critics.position.{rule}={3 * steps}",
-        seconds=150.0,
+        f"{rules}.generators.{schedule}.hold={hold}",
+        f"{rules}.generators.{schedule}.steps={steps - hold}",
+        f"{rules}.critics.{schedule}.hold={3 * hold}",
+        f"{rules}.critics.{schedule}.steps={3 * (steps - hold)}",
+        seconds=120.0,
+        interval=max(50, steps // 80),
     )
 
 
@@ -75,7 +84,7 @@ UNEQUAL = (f"{DATA}mode_weights={[1.0 + index % 5 for index in range(25)]}",)
 GROUPS = {
     "budget": {
         "mixture of 25": particles(25),
-        "single, width 325, 2,000 steps": single(325, 64, 2000),
+        "single, width 325, 2,250 steps": single(325, 64, 2250),
         "single, width 325, 8,000 steps": single(325, 64, 8000),
         "single, width 230, critic 230, 4,000 steps": single(230, 230, 4000),
         "single, width 64, 8,000 steps": single(64, 64, 8000),
@@ -97,7 +106,7 @@ def run(name: str, arm: Arm, seed: int, steps: int | None, folder: Path) -> dict
     version = f"{name.replace(' ', '_').replace(',', '').replace('=', '')}_{seed}"
     words = [sys.executable, str(ROOT / "train.py"), "fit", "--config", str(CONFIG), *arm.words]
     words += ["--seed_everything", str(seed), "--runs_dir", str(folder), "--version", version]
-    words += ["--trainer.val_check_interval", "50", "--trainer.enable_progress_bar", "false"]
+    words += ["--trainer.val_check_interval", str(arm.interval), "--trainer.enable_progress_bar", "false"]
     words += ["--trainer.callbacks+=mixnash.lit.callbacks.clock.TrainingTimeLimit"]
     words += [f"--trainer.callbacks.init_args.seconds={arm.seconds}"]
     words += ["--trainer.max_steps", str(steps)] if steps else []
@@ -166,8 +175,8 @@ def main() -> None:
     (folder / "table.md").write_text(table + "\n")
     curves = {
         f"{result['arm']} ({result['seed']})": (
-            [line["time/training_seconds"] for line in result["curve"]],
-            [line["val/high_quality"] for line in result["curve"]],
+            np.array([line["time/training_seconds"] for line in result["curve"]]),
+            np.array([line["val/high_quality"] for line in result["curve"]]),
         )
         for result in results
         if result["seed"] == options.seeds[0]

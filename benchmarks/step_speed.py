@@ -94,8 +94,8 @@ class Modules:
     def __init__(self, particles: int, batch: int):
         self.batch = batch
         self.generators, self.critic = [generator() for _ in range(particles)], critic()
-        self.optimizers = [torch.optim.Adam(one.parameters(), 1e-3, betas=(0, 0.9)) for one in self.generators]
-        self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), 1e-3, betas=(0, 0.9))
+        self.optimizers = [torch.optim.Adam(one.parameters(), 1e-3, betas=(0.0, 0.9)) for one in self.generators]
+        self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), 1e-3, betas=(0.0, 0.9))
         self.data = PresetMixture(batch_size=particles * batch)
         self.data.draws_per_step = 2
         self.step = 0

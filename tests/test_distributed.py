@@ -8,13 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
-from training import REPOSITORY, assert_same, largest_difference, tiny_config
 
 from mixnash.cli import train
-from mixnash.core.types import Feedback
-from mixnash.lit.reduce import average_feedback
+from training import REPOSITORY, assert_same, largest_difference, tiny_config
 
 LANGEVIN = {
     "class_path": "mixnash.core.rules.preconditioned_langevin.PreconditionedLangevin",
@@ -99,40 +95,3 @@ def test_batch_that_two_processes_cannot_share_is_refused_in_one_sentence(tmp_pa
     assert done.stderr.count(sentence) == 1
     assert "Traceback" not in done.stderr
     assert not list((tmp_path / "two" / "tiny").iterdir())
-
-
-def feedback_of(rank: float, generators: bool, critics: bool) -> Feedback:
-    """What one of two processes found: whole numbers, so that their mean is exact."""
-    base = 1.0 + 2 * rank
-    return Feedback(
-        values=torch.full((3, 2), base),
-        generator_losses=torch.tensor([base, 0.0, -base]),
-        critic_losses=torch.tensor([5 * base, base]),
-        generator_grads={"a.b": torch.full((3, 4), base), "c": torch.full((3, 1, 2), -base)} if generators else None,
-        critic_grads={"a.b": torch.full((2, 5), 7 * base)} if critics else None,
-    )
-
-
-ASKED = [(True, True), (True, False), (False, True)]
-
-
-def average_in_process(rank: int, folder: str) -> None:
-    """Join a group of two and write down the averages."""
-    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    averages = [average_feedback(feedback_of(rank, *asked))._asdict() for asked in ASKED]
-    torch.save(averages, f"{folder}/rank_{rank}.pt")
-    dist.destroy_process_group()
-
-
-@pytest.mark.distributed
-@pytest.mark.slow
-def test_feedback_is_averaged_over_processes_and_stays_none_where_nobody_asked(tmp_path):
-    mp.spawn(average_in_process, args=(str(tmp_path),), nprocs=2)
-    expected = [feedback_of(0.5, *asked)._asdict() for asked in ASKED]
-    for rank in range(2):
-        assert_same(torch.load(tmp_path / f"rank_{rank}.pt", weights_only=True), expected)
-
-
-def test_feedback_of_a_single_process_is_returned_as_it_is():
-    feedback = feedback_of(0, generators=True, critics=False)
-    assert average_feedback(feedback) is feedback

@@ -6,8 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+
+from mixnash.cli import train
+from mixnash.core.dynamics.extragradient import Extragradient
+from mixnash.core.dynamics.simultaneous import Simultaneous
+from mixnash.core.rules.entropic import EntropicMirrorDescent
+from mixnash.core.rules.langevin import Langevin
+from mixnash.core.rules.preconditioned_langevin import PreconditionedLangevin
+from mixnash.core.schedules import Cosine, Polynomial
+from mixnash.lit.base import AbstractGAN
+from mixnash.lit.callbacks.last_checkpoint import LastCheckpoint
 from training import (
-    PowerCut,
     PowerCutError,
     SaveAt,
     adam_dynamics,
@@ -19,16 +28,6 @@ from training import (
     tiny_config,
     wgan,
 )
-
-from mixnash.cli import train
-from mixnash.core.dynamics.extragradient import Extragradient
-from mixnash.core.dynamics.simultaneous import Simultaneous
-from mixnash.core.rules.entropic import EntropicMirrorDescent
-from mixnash.core.rules.langevin import Langevin
-from mixnash.core.rules.preconditioned_langevin import PreconditionedLangevin
-from mixnash.core.schedules import Cosine, Polynomial
-from mixnash.lit.base import AbstractGAN
-from mixnash.lit.callbacks.last_checkpoint import LastCheckpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty:UserWarning")
 

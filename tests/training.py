@@ -61,6 +61,10 @@ def torch_adam(step_size: float) -> MakeOptimizer:
     return lambda params: torch.optim.Adam(params, step_size, betas=(0.0, 0.9))
 
 
+GENERATOR_ADAM, CRITIC_ADAM = torch_adam(2e-3), torch_adam(1e-3)
+"""torch's twins of the rules in `adam_dynamics`."""
+
+
 def mixed_gan(
     dynamics: AbstractDynamics,
     generators: int = 3,
@@ -81,8 +85,8 @@ def wgan(
     critic_steps: int = 1,
     simultaneous: bool = False,
     clip: float | None = None,
-    generator_optimizer: MakeOptimizer = torch_adam(2e-3),
-    critic_optimizer: MakeOptimizer = torch_adam(1e-3),
+    generator_optimizer: MakeOptimizer = GENERATOR_ADAM,
+    critic_optimizer: MakeOptimizer = CRITIC_ADAM,
     ema_decay: float = 0.9,
 ) -> WGAN:
     """A small textbook WGAN, with gradient penalty unless clipped; initialised the same at every call."""
@@ -124,7 +128,7 @@ def make_trainer(
         limit_val_batches=1.0 if evaluate_every else 0,
         num_sanity_val_steps=0,
         enable_checkpointing=any(isinstance(one, pl.callbacks.Checkpoint) for one in callbacks),
-        enable_progress_bar=False,
+        enable_progress_bar=any(isinstance(one, pl.callbacks.ProgressBar) for one in callbacks),
         enable_model_summary=False,
         use_distributed_sampler=False,
         default_root_dir=folder,

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, final
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.callbacks import ProgressBar
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 from pytorch_lightning.utilities import rank_zero_only
 
@@ -73,6 +74,9 @@ class TrainingCLI(LightningCLI):
                 kwargs["logger"] = [StepTensorBoardLogger(folder), JsonLinesLogger(folder)]
             if config.resume:
                 config.resume = config.ckpt_path = None  # config.yaml is to start the run anew
+        if config.trainer.enable_progress_bar is False:  # our own bar is one of the callbacks of every run
+            callbacks = self.config_init[self.subcommand].trainer.callbacks or []
+            kwargs["callbacks"] = [one for one in callbacks if not isinstance(one, ProgressBar)]
         return super().instantiate_trainer(**kwargs)
 
     def _claim(self) -> Path:

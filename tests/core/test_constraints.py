@@ -166,11 +166,13 @@ def test_spectral_normalisation_has_the_gradient_of_division_by_the_exact_singul
     torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_spectral_normalisation_leaves_biases_alone_and_its_input_unchanged():
-    params = {"w": normal(2, 3, 4), "b": normal(2, 3)}
+def test_spectral_normalisation_knows_biases_by_their_axes_and_leaves_its_input_unchanged():
+    params = {"b.weight": normal(2, 3, 4), "a.weight": normal(2, 3)}
     before = {name: leaf.clone() for name, leaf in params.items()}
     got = SpectralNormalization(2).reparametrise(params)
-    assert torch.equal(got["b"], before["b"])
+    assert torch.equal(got["a.weight"], before["a.weight"])
+    torch.testing.assert_close(got["b.weight"], normalised(before["b.weight"], 2))
+    assert not torch.allclose(got["b.weight"], before["b.weight"])
     assert all(torch.equal(params[name], leaf) for name, leaf in before.items())
 
 

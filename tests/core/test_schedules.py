@@ -94,20 +94,20 @@ def test_as_schedule_refuses_what_must_not_be_negative_and_is(bad):
         Langevin(0.1, bad)
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        lambda: Exponential(math.nan, 0.5),
-        lambda: Polynomial(math.nan, 0.5),
-        lambda: Cosine(math.nan, 0.1, 5),
-        lambda: Cosine(0.1, math.nan, 5),
-        lambda: Cosine(0.1, math.inf, 5),
-        lambda: Exponential(math.inf, 0.5),
-    ],
-)
-def test_no_schedule_smuggles_in_values_that_are_not_finite(bad):
+NOT_FINITE = {
+    "exponential from nan": lambda: Exponential(math.nan, 0.5),
+    "polynomial from nan": lambda: Polynomial(math.nan, 0.5),
+    "cosine from nan": lambda: Cosine(math.nan, 0.1, 5),
+    "cosine to nan": lambda: Cosine(0.1, math.nan, 5),
+    "cosine to infinity": lambda: Cosine(0.1, math.inf, 5),
+    "exponential from infinity": lambda: Exponential(math.inf, 0.5),
+}
+
+
+@pytest.mark.parametrize("build", NOT_FINITE.values(), ids=NOT_FINITE)
+def test_no_schedule_smuggles_in_values_that_are_not_finite(build):
     with pytest.raises(InvalidInputError):
-        Langevin(0.1, bad())
+        Langevin(0.1, build())
 
 
 def test_a_schedule_may_vanish_in_the_limit_and_a_temperature_at_once():

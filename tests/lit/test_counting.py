@@ -6,12 +6,12 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
-from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from training import PowerCut, PowerCutError, adam_dynamics, make_trainer, mixed_gan, ring, wgan
 
 from mixnash.lit.callbacks.last_checkpoint import LastCheckpoint
 from mixnash.lit.jsonl_logger import JsonLinesLogger
+from mixnash.lit.tensorboard import StepTensorBoardLogger
+from training import PowerCut, PowerCutError, adam_dynamics, make_trainer, mixed_gan, ring, wgan
 
 MONITOR = "val/sliced_wasserstein2"
 MODELS = {"MixedGAN": lambda: mixed_gan(adam_dynamics(critic_steps=5)), "WGAN": lambda: wgan(critic_steps=5)}
@@ -40,7 +40,7 @@ def run(request, tmp_path_factory):
         folder,
         23,
         callbacks,
-        loggers=[TensorBoardLogger(str(folder), name="", version=""), JsonLinesLogger(folder)],
+        loggers=[StepTensorBoardLogger(folder), JsonLinesLogger(folder)],
         evaluate_every=4,
         log_every=5,
     )

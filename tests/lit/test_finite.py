@@ -6,7 +6,6 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from torch import nn
-from training import adam_dynamics, make_trainer, mixed_gan, ring, rules, tiny_config, wgan
 
 from mixnash.cli import main
 from mixnash.core.dynamics.simultaneous import Simultaneous
@@ -16,6 +15,7 @@ from mixnash.core.rules.adam import Adam
 from mixnash.core.types import Profile
 from mixnash.lit.callbacks.last_checkpoint import LastCheckpoint
 from mixnash.lit.finite import FiniteGuard, check_positions
+from training import adam_dynamics, make_trainer, mixed_gan, ring, rules, tiny_config, wgan
 
 NAN, INF = math.nan, math.inf
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from training import adam_dynamics, largest_difference, make_trainer, mixed_gan, ring, rules, torch_adam, wgan
 
 from mixnash.core.dynamics.alternating import Alternating
 from mixnash.core.dynamics.base import AbstractDynamics
@@ -18,6 +17,7 @@ from mixnash.lit.base import AbstractGAN
 from mixnash.lit.mixed_gan import MixedGAN
 from mixnash.lit.wgan import WGAN
 from mixnash.networks.base import parameters_of
+from training import adam_dynamics, largest_difference, make_trainer, mixed_gan, ring, rules, torch_adam, wgan
 
 STEPS = 100
 

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from training import adam_dynamics, assert_same, largest_difference, make_trainer, mixed_gan, ring, wgan
 
 from mixnash.core.errors import InvalidInputError
 from mixnash.core.population import make_population
 from mixnash.lit.particles import AveragedParams, ParticleStore
+from training import adam_dynamics, assert_same, largest_difference, make_trainer, mixed_gan, ring, wgan
 
 
 def population(shift=0.0):

@@ -5,13 +5,13 @@ import threading
 
 import pytest
 import torch
-from training import adam_dynamics, make_trainer, mixed_gan, ring, wgan
 
 from mixnash.core.errors import InvalidInputError
 from mixnash.lit.callbacks.last_checkpoint import LastCheckpoint
 from mixnash.lit.checkpoints import CONFIG, check_fits, read_checkpoint
 from mixnash.lit.jsonl_logger import JsonLinesLogger
 from mixnash.lit.run_folder import CLAIMED, claim_run_folder, discard_unused, resumable_run, shared_run_folder
+from training import adam_dynamics, make_trainer, mixed_gan, ring, wgan
 
 
 def test_runs_are_numbered_from_the_highest_number_there_is(tmp_path):
@@ -70,10 +70,10 @@ def test_only_unused_folders_are_discarded(tmp_path):
 
 
 def test_run_can_be_resumed_once_it_has_a_configuration_and_a_checkpoint(tmp_path):
-    with pytest.raises(InvalidInputError, match="is not a run folder: it has no config.yaml"):
+    with pytest.raises(InvalidInputError, match=r"is not a run folder: it has no config\.yaml"):
         resumable_run(str(tmp_path))
     (tmp_path / "config.yaml").write_text("x")
-    with pytest.raises(InvalidInputError, match="it has no checkpoints/last.ckpt. Start it anew"):
+    with pytest.raises(InvalidInputError, match=r"it has no checkpoints/last\.ckpt\. Start it anew"):
         resumable_run(str(tmp_path))
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "last.ckpt").write_text("x")
