@@ -64,8 +64,7 @@ class _StackedCritics:
         if self._functions.input_gradient is not None:
             gradient = self._functions.input_gradient(self._params, inputs)
         else:
-            # Each critic needs its own copy of the inputs, or the gradients of all critics would be added up.
-            inputs = inputs.clone().requires_grad_()
+            inputs = inputs.detach().requires_grad_()
             scores = self._functions.stacked(self._params, inputs)
             (gradient,) = torch.autograd.grad(scores.sum(), inputs, create_graph=True)
         return gradient.reshape(self._count, *samples.shape)
@@ -82,7 +81,7 @@ class _SingleCritic:
         return self._apply(self._params, samples)
 
     def input_gradient(self, samples: Tensor) -> Tensor:
-        inputs = samples.detach().clone().requires_grad_()
+        inputs = samples.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(self(inputs).sum(), inputs, create_graph=True)
         return gradient
 

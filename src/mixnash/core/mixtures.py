@@ -36,7 +36,7 @@ def make_mixture(
     """
     require(centres.dim() == 2 and len(centres) > 0, f"A mixture needs centres [modes, axes], found {centres.shape}.")
     count = len(centres)
-    weights = torch.ones(count) if weights is None else weights
+    weights = torch.ones_like(scales) if weights is None else weights
     for name, values in (("scales", scales), ("weights", weights)):
         require(values.shape == (count,), f"A mixture of {count} modes needs as many {name}, found {len(values)}.")
         require(bool((values > 0).all()), f"All {name} of a mixture must be positive, found {float(values.min())}.")

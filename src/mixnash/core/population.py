@@ -42,7 +42,7 @@ def make_population(params: Params, log_weights: Float[Tensor, " K"] | None = No
         log_weights: unnormalised log-weights [K]; uniform if omitted.
 
     Raises:
-        InvalidInputError: when the leading axes differ, or a log-weight is NaN or +infinity.
+        InvalidInputError: when the leading axes differ, or a log-weight is not finite.
     """
     sizes = {leaf.shape[0] for leaf in params.values()}
     require(len(sizes) == 1, f"Stacked parameters need one leading particle axis, found lengths {sorted(sizes)}.")

@@ -49,10 +49,11 @@ class Exponential(AbstractSchedule):
         rate: factor per update, in (0, 1].
 
     Raises:
-        InvalidInputError: when the rate is outside (0, 1].
+        InvalidInputError: when the start is not finite or the rate is outside (0, 1].
     """
 
     def __init__(self, start: float, rate: float) -> None:
+        _require_finite(start=start)
         require(0 < rate <= 1, f"The rate of an exponential schedule must lie in (0, 1], found {rate}.")
         self.start, self.rate = start, rate
 
@@ -75,10 +76,11 @@ class Polynomial(AbstractSchedule):
         timescale: tau > 0 in updates.
 
     Raises:
-        InvalidInputError: when the power is negative or the timescale is not positive.
+        InvalidInputError: when the start is not finite, the power negative or the timescale not positive.
     """
 
     def __init__(self, start: float, power: float, timescale: float = 1.0) -> None:
+        _require_finite(start=start)
         require(power >= 0, f"The power of a polynomial schedule must be at least 0, found {power}.")
         require(timescale > 0, f"The timescale of a polynomial schedule must be positive, found {timescale}.")
         self.start, self.power, self.timescale = start, power, timescale
@@ -105,10 +107,11 @@ class Cosine(AbstractSchedule):
         hold: updates h before the descent begins.
 
     Raises:
-        InvalidInputError: when `steps` is not positive or `hold` is negative.
+        InvalidInputError: when an end is not finite, `steps` not positive or `hold` negative.
     """
 
     def __init__(self, start: float, end: float, steps: int, hold: int = 0) -> None:
+        _require_finite(start=start, end=end)
         require(steps > 0, f"A cosine schedule needs a positive number of steps, found {steps}.")
         require(hold >= 0, f"A cosine schedule cannot hold its start for {hold} updates; use 0 or more.")
         self.start, self.end, self.steps, self.hold = start, end, steps, hold
@@ -123,16 +126,21 @@ class Cosine(AbstractSchedule):
         return min(self.start, self.end), max(self.start, self.end)
 
 
+def _require_finite(**values: float) -> None:
+    for name, value in values.items():
+        require(math.isfinite(value), f"The {name} of a schedule must be finite, found {value}.")
+
+
 def as_schedule(value: float | AbstractSchedule, name: str, *, positive: bool) -> AbstractSchedule:
     """A number as a constant schedule; any schedule checked for its sign.
 
     Args:
         value: a number or a schedule.
         name: what it is, for the message.
-        positive: whether zero at the start is refused.
+        positive: whether a schedule that is zero throughout is refused.
 
     Raises:
-        InvalidInputError: when it ever is negative or not finite, or zero at the start where `positive`.
+        InvalidInputError: when it ever is negative or not finite, or never positive where `positive`.
     """
     schedule = value if isinstance(value, AbstractSchedule) else Constant(value)
     lowest, highest = schedule.bounds()

@@ -55,7 +55,7 @@ def vmapped(module: nn.Module, params: Params, inputs: Tensor) -> Tensor:
 
 def differentiated(network: AbstractCritic, params: Params, inputs: Tensor) -> Tensor:
     """The input gradient by automatic differentiation of `stacked`: right for any critic, not always the fastest."""
-    own = inputs.detach().clone().requires_grad_()
+    own = inputs.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(network.stacked(params, own).sum(), own, create_graph=True)
     return gradient
 

@@ -172,7 +172,7 @@ class MLPCritic(AbstractCritic):
             hidden = self._features(inputs)
             for index in range(len(self.layers) - 1):
                 before = stacked_linear(params, f"layers.{index}", hidden)
-                slopes.append(torch.where(before > 0, 1.0, self._negative_slope))
+                slopes.append(torch.full_like(before, self._negative_slope).masked_fill_(before > 0, 1.0))
                 hidden = before * slopes[-1]
         gradient = params[f"layers.{len(self.layers) - 1}.weight"] * slopes[-1]
         for index in range(len(self.layers) - 2, -1, -1):

@@ -14,7 +14,7 @@ class Simultaneous(AbstractDynamics):
     r"""Simultaneous descent-ascent, :math:`z_{t+1} = U(z_t, V(z_t))`: both players move by their rules U on the
     feedback V at the same profile and the same draws.
 
-    With gradient descent it spirals away from the equilibrium of a bilinear game by the factor
+    With gradient descent it spirals away from the equilibrium of the bilinear game xy by the factor
     :math:`\sqrt{1 + \eta^2}` per step.
 
     Args:

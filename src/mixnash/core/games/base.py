@@ -16,7 +16,7 @@ class AbstractGame(abc.ABC):
     """
 
     zero_sum: bool
-    """Whether generator_loss = value = -critic_loss for every pair (before the critic's penalty)."""
+    """Whether both players descend one payoff: generator_loss and -critic_loss have the gradients of value."""
 
     @abc.abstractmethod
     def terms(self, generate: Generate, critic: Critic, batch: Batch) -> PairTerms:

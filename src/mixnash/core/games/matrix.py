@@ -19,7 +19,7 @@ class Matrix(AbstractGame):
     r""":math:`\Phi(x, y) = x^\top A y` on two simplices, played with `vectors.VECTOR_NETWORKS`.
 
     A mixed strategy is either one vector of the simplex, or, as everywhere else in the project, a weighted
-    population of pure strategies (`pure_strategies`), whose positions stay where they are.
+    population of pure strategies (`pure_strategies`); then only weights are to move.
 
     Args:
         payoff: A, what the row player (the minimiser) pays to the column player (the maximiser).
@@ -68,6 +68,7 @@ def project_simplex(points: Tensor) -> Tensor:
     References:
         Held, Wolfe, Crowder, 1974; as in Duchi et al., 2008, Efficient projections onto the l1-ball, Figure 1.
     """
+    points = points - points.amax(-1, keepdim=True)  # same projection, and no cancellation against large entries
     ordered = points.sort(dim=-1, descending=True).values
     ranks = torch.arange(1, points.shape[-1] + 1, device=points.device, dtype=points.dtype)
     thresholds = (ordered.cumsum(-1) - 1) / ranks

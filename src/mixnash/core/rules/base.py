@@ -3,7 +3,7 @@
 import abc
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -50,6 +50,7 @@ class PlayerState(NamedTuple):
     weights: RuleState
 
 
+@final
 @dataclass(frozen=True)
 class PlayerRules:
     """How one player moves.

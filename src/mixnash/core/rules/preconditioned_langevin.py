@@ -35,7 +35,8 @@ class PreconditionedLangevin(AbstractPositionRule):
         step_size: eta, positive.
         temperature: T, at least 0; 0 is RMSProp.
         decay: a in [0, 1).
-        epsilon: added to the root, positive.
+        epsilon: added to the root, positive; it bounds the noise of parameters without gradient (dead units, a
+            Wasserstein critic's last bias), whose P is 1 / epsilon. The paper's value.
 
     Raises:
         InvalidInputError: when an argument is outside its range.
@@ -46,7 +47,7 @@ class PreconditionedLangevin(AbstractPositionRule):
         step_size: float | AbstractSchedule,
         temperature: float | AbstractSchedule,
         decay: float = 0.99,
-        epsilon: float = 1e-8,
+        epsilon: float = 1e-5,
     ) -> None:
         self.step_size = as_schedule(step_size, "step size of preconditioned Langevin dynamics", positive=True)
         self.temperature = as_schedule(temperature, "temperature of preconditioned Langevin dynamics", positive=False)
