@@ -9,8 +9,10 @@ those of the matrix products that the stacked step executes, counted by torch; t
 import argparse
 import functools
 import json
+import logging
 import statistics
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +38,9 @@ from mixnash.networks.base import functions_of, parameters_of, vmapped
 from mixnash.networks.mlp import MLPCritic, MLPGenerator
 
 WIDTH, DEPTH, LATENT, PENALTY, EMA = 128, 3, 2, 0.1, 0.99
+
+SHAPES = {1: 256, 4: 256, 16: 256, 25: 32}
+"""Samples per particle for each number of particles K."""
 
 
 def generator(shape=(2,)):
@@ -151,6 +156,7 @@ def compare(particles: int, batch: int, rounds: int) -> dict[str, float]:
     for _ in range(rounds):
         peaks.append(matmul_peak())
         for name, arm in arms.items():
+            arm()  # the others have left their data in the caches
             times[name].append(seconds(arm))
     row = {f"{name}_ms": 1e3 * statistics.median(values) for name, values in times.items()}
     rate = counter.get_total_flops() / (row["stacked_ms"] / 1e3)
@@ -220,13 +226,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--particles", type=int, nargs="+", default=sorted(SHAPES), help="which K to measure")
     parser.add_argument("--output", type=Path, default=Path("runs/benchmarks/step_speed.json"))
     options = parser.parse_args()
     torch.manual_seed(0)
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore")
     results = []
     for threads in options.threads:
         torch.set_num_threads(threads)
-        for particles, batch in ((1, 256), (4, 256), (16, 256), (25, 32)):
+        for particles in options.particles:
+            batch = SHAPES[particles]
             row = {"threads": threads, **compare(particles, batch, options.rounds)}
             row |= lightning_overhead(particles, batch, 2 * options.rounds)
             results.append(row)

@@ -35,8 +35,8 @@ BAD_WORDS = {
         "no option 'model.init_args.dynamics.init_args.generators.position.init_args.lr'",
     ),
     "unknown network option": (
-        [f"{MODEL}generator.init_args.widht=3"],
-        "no option 'model.init_args.generator.init_args.widht'",
+        [f"{MODEL}generator.init_args.wide=3"],
+        "no option 'model.init_args.generator.init_args.wide'",
     ),
     "unknown class": ([f"{MODEL}game=Wassersteinn"], "model.init_args.game: Expected a class path"),
     "class of another kind": (

@@ -144,6 +144,12 @@ class MLPCritic(AbstractCritic):
     def _activate(self, hidden: Tensor) -> Tensor:
         return F.leaky_relu(hidden, self._negative_slope) if self._negative_slope else hidden.relu()
 
+    def _slopes(self, hidden: Tensor) -> Tensor:
+        """Slopes of the units, from their outputs."""
+        if not self._negative_slope:
+            return hidden.sign()
+        return torch.full_like(hidden, self._negative_slope).masked_fill_(hidden > 0, 1.0)
+
     def _features(self, samples: Tensor) -> Tensor:
         return fourier_features(samples.flatten(-self._event_dims), self._octaves, self._period)
 
@@ -172,8 +178,8 @@ class MLPCritic(AbstractCritic):
             hidden = self._features(inputs)
             for index in range(len(self.layers) - 1):
                 before = stacked_linear(params, f"layers.{index}", hidden)
-                slopes.append(torch.full_like(before, self._negative_slope).masked_fill_(before > 0, 1.0))
-                hidden = before * slopes[-1]
+                hidden = self._activate(before)
+                slopes.append(self._slopes(hidden))
         gradient = params[f"layers.{len(self.layers) - 1}.weight"] * slopes[-1]
         for index in range(len(self.layers) - 2, -1, -1):
             gradient = stacked_product(gradient, params[f"layers.{index}.weight"])
