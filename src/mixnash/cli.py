@@ -43,6 +43,11 @@ class TrainingCLI(LightningCLI):
     run_folder: Path | None = None
     """Where this run writes; None if it leaves no trace."""
 
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Training alone: `evaluate.py` evaluates."""
+        return {"fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule"}}
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Declare our own arguments and links."""
         parser.add_argument("--experiment", type=str, default="unnamed", help="Folder of the run under runs_dir.")
@@ -62,6 +67,11 @@ class TrainingCLI(LightningCLI):
         path = self.config[self.config.subcommand].ckpt_path
         if path is not None and path not in {"last", "best", "hpc", "registry"}:
             read_checkpoint(Path(path))
+        interval = self.config[self.config.subcommand].trainer.val_check_interval
+        require(
+            interval is None or interval > 0,
+            f"trainer.val_check_interval must be positive, found {interval}: a number of steps between evaluations.",
+        )
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Claim the run folder, now that model and data could be built, and attach the loggers."""
@@ -125,10 +135,7 @@ def train(args: ArgsType = None) -> TrainingCLI:
             seed_everything_default=0,
             parser_kwargs={
                 "exit_on_error": False,
-                **{
-                    name: {"default_config_files": [str(BASE)], "exit_on_error": False}
-                    for name in ("fit", "validate", "test", "predict")
-                },
+                "fit": {"default_config_files": [str(BASE)], "exit_on_error": False},
             },
             trainer_defaults={"use_distributed_sampler": False},  # loaders cut their batches themselves
             auto_configure_optimizers=False,

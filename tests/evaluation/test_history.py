@@ -21,9 +21,9 @@ def written(tmp_path):
 def test_each_metric_keeps_its_own_steps_counted_from_one(written):
     history = read_history(
         written(
-            {"step": 4, "seconds": 0.5, "loss": 2.0, "size": 3.0},
-            {"step": 9, "seconds": 1.0, "loss": 1.5, "size": 2.5},
-            {"step": 9, "seconds": 1.25, "val/modes": 7},
+            {"step": 5, "seconds": 0.5, "loss": 2.0, "size": 3.0},
+            {"step": 10, "seconds": 1.0, "loss": 1.5, "size": 2.5},
+            {"step": 10, "seconds": 1.25, "val/modes": 7},
         )
     )
     assert list(history) == ["loss", "size", "val/modes"]
@@ -36,12 +36,12 @@ def test_each_metric_keeps_its_own_steps_counted_from_one(written):
 def test_resumed_session_replaces_the_steps_it_repeats_and_adds_its_seconds(written):
     history = read_history(
         written(
-            {"step": 4, "seconds": 2.0, "loss": 1.0},
-            {"step": 9, "seconds": 4.0, "loss": 2.0},
-            {"step": 14, "seconds": 6.0, "loss": 3.0},  # lost: the session resumes after step 9
-            {"step": 14, "seconds": 1.0, "loss": 4.0},
-            {"step": 19, "seconds": 3.0, "loss": 5.0},
-            {"step": 14, "seconds": 3.5, "loss": 6.0},  # a slow start, known by its step
+            {"step": 5, "seconds": 2.0, "loss": 1.0},
+            {"step": 10, "seconds": 4.0, "loss": 2.0},
+            {"step": 15, "seconds": 6.0, "loss": 3.0},  # lost: the session resumes after step 10
+            {"step": 15, "seconds": 1.0, "loss": 4.0},
+            {"step": 20, "seconds": 3.0, "loss": 5.0},
+            {"step": 15, "seconds": 3.5, "loss": 6.0},  # a slow start, known by its step
         )
     )
     assert np.array_equal(history["loss"].steps, [5, 10, 15])

@@ -58,8 +58,7 @@ def _without_repeats(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _course(lines: list[dict[str, Any]], name: str) -> Course:
-    # Lightning numbers steps from 0.
-    steps = [line["step"] + 1 for line in lines]
+    steps = [line["step"] for line in lines]
     return Course(*(np.array(column, float) for column in (steps, _column(lines, "seconds"), _column(lines, name))))
 
 

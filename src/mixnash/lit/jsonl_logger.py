@@ -34,8 +34,11 @@ class JsonLinesLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Append one line."""
-        line: dict[str, Any] = {"step": step, "seconds": round(time.monotonic() - self._start, 3)}
+        """Append one line; `step` is the index of the last step, counted from 0: the line says how many were made."""
+        line: dict[str, Any] = {
+            "step": None if step is None else step + 1,
+            "seconds": round(time.monotonic() - self._start, 3),
+        }
         line |= {name: float(value) for name, value in metrics.items() if name != "epoch"}
         with self._path.open("a") as file:
             file.write(json.dumps(line) + "\n")

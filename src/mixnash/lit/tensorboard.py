@@ -21,5 +21,6 @@ class StepTensorBoardLogger(TensorBoardLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Scalars over steps."""
-        super().log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step)
+        """Scalars over the number of steps made; `step` is the index of the last one, counted from 0."""
+        kept = {name: value for name, value in metrics.items() if name != "epoch"}
+        super().log_metrics(kept, None if step is None else step + 1)

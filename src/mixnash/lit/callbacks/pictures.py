@@ -27,6 +27,14 @@ class Pictures(pl.Callback):
         require(every_n_evaluations >= 1, f"every_n_evaluations must be at least 1, found {every_n_evaluations}.")
         self._every, self._seen = every_n_evaluations, 0
 
+    def state_dict(self) -> dict[str, int]:
+        """The evaluations seen, for checkpoints."""
+        return {"seen": self._seen}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on counting from a checkpoint."""
+        self._seen = state_dict["seen"]
+
     @rank_zero_only
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw and log, on the first process."""
