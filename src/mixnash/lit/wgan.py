@@ -178,9 +178,7 @@ class WGAN(AbstractGAN):
             assert isinstance(wrapped, list)
             wrapped[0].step()
         else:
-            plain = self.optimizers(use_pl_optimizer=False)
-            assert isinstance(plain, list)
-            plain[1].step()
+            self._plain_optimizers()[1].step()
             if self._clip is not None:
                 with torch.no_grad():
                     for parameter in module.parameters():
@@ -198,7 +196,21 @@ class WGAN(AbstractGAN):
         self._guard.watch(step - 1, -losses[:1].unsqueeze(0), losses[1:])
         if self.is_log_step(step):
             self._guard.check()
-            self.log_dict({"loss/generators": losses[0], "loss/critics": losses[1]})
+            generator, critic = self._plain_optimizers()
+            self.log_dict(
+                {
+                    "loss/generators": losses[0],
+                    "loss/critics": losses[1],
+                    "rules/generators/step_size": generator.param_groups[0]["lr"],
+                    "rules/critics/step_size": critic.param_groups[0]["lr"],
+                }
+            )
+
+    def _plain_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Both players' optimisers without Lightning's wrapper, which would count their steps."""
+        plain = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(plain, list)
+        return plain
 
 
 def _check(critic_steps: int, simultaneous: bool, clip: float | None, gradient_penalty: float | None) -> None:

@@ -4,14 +4,14 @@ from typing import final
 
 import torch
 
-from mixnash.core.dynamics.base import AbstractDynamics, DynamicsState, move_players, rule_diagnostics
+from mixnash.core.dynamics.base import AbstractMemorylessDynamics, DynamicsState, move_players
 from mixnash.core.errors import require
 from mixnash.core.rules.base import PlayerRules
-from mixnash.core.types import CRITICS, GENERATORS, AbstractOracle, Feedback, Profile
+from mixnash.core.types import CRITICS, GENERATORS, AbstractOracle, Feedback
 
 
 @final
-class Alternating(AbstractDynamics):
+class Alternating(AbstractMemorylessDynamics):
     r"""Alternating descent-ascent: n critic updates on fresh draws, then one generator update that sees the result,
 
     .. math:: y \leftarrow U(y, V_y(x_t, y)) \;\; (n \text{ times, from } y_t), \qquad
@@ -35,13 +35,14 @@ class Alternating(AbstractDynamics):
         self._critic_steps = critic_steps
 
     @property
+    def rules(self) -> tuple[PlayerRules, PlayerRules]:
+        """Those of the generators and those of the critics."""
+        return self._rules
+
+    @property
     def draws_per_step(self) -> int:
         """One per critic update and one for the generators."""
         return self._critic_steps + 1
-
-    def init(self, profile: Profile) -> DynamicsState:
-        """Both players at rest."""
-        return DynamicsState(self._rules[0].init(profile.generators), self._rules[1].init(profile.critics))
 
     def step(
         self, state: DynamicsState, oracle: AbstractOracle, rng: torch.Generator
@@ -55,11 +56,3 @@ class Alternating(AbstractDynamics):
         feedback = oracle.feedback(state.profile, GENERATORS)
         state = move_players(self._rules, state, feedback, GENERATORS, oracle, rng)
         return state, feedback._replace(critic_losses=seen.critic_losses, critic_grads=seen.critic_grads)
-
-    def profile(self, state: DynamicsState) -> Profile:
-        """Both mixed strategies."""
-        return state.profile
-
-    def diagnostics(self, state: DynamicsState) -> dict[str, float]:
-        """Those of the position rules."""
-        return rule_diagnostics(self._rules, state)

@@ -49,6 +49,33 @@ class AbstractDynamics(abc.ABC):
         """The numbers worth plotting, such as `generators/step_size`."""
 
 
+class AbstractMemorylessDynamics(AbstractDynamics):
+    """A scheme that remembers nothing but its players."""
+
+    @property
+    @abc.abstractmethod
+    def rules(self) -> tuple[PlayerRules, PlayerRules]:
+        """Those of the generators and those of the critics."""
+
+    def init(self, profile: Profile) -> DynamicsState:
+        """Both players at rest."""
+        generators, critics = self.rules
+        return DynamicsState(generators.init(profile.generators), critics.init(profile.critics))
+
+    def profile(self, state: DynamicsState) -> Profile:
+        """Both mixed strategies."""
+        return state.profile
+
+    def diagnostics(self, state: DynamicsState) -> dict[str, float]:
+        """What the position rules of both players want plotted, by player."""
+        named = zip(("generators", "critics"), self.rules, state, strict=True)
+        return {
+            f"{player}/{name}": value
+            for player, rule, player_state in named
+            for name, value in rule.position.diagnostics(player_state.position).items()
+        }
+
+
 def move_players(
     rules: tuple[PlayerRules, PlayerRules],
     state: DynamicsState,
@@ -87,13 +114,3 @@ def move_players(
             lambda params: oracle.project(Player.CRITIC, params),
         )
     return DynamicsState(generators, critics)
-
-
-def rule_diagnostics(rules: tuple[PlayerRules, PlayerRules], state: DynamicsState) -> dict[str, float]:
-    """What the position rules of both players want plotted, by player."""
-    named = zip(("generators", "critics"), rules, state, strict=True)
-    return {
-        f"{player}/{name}": value
-        for player, rule, player_state in named
-        for name, value in rule.position.diagnostics(player_state.position).items()
-    }

@@ -4,13 +4,13 @@ from typing import final
 
 import torch
 
-from mixnash.core.dynamics.base import AbstractDynamics, DynamicsState, move_players, rule_diagnostics
+from mixnash.core.dynamics.base import AbstractMemorylessDynamics, DynamicsState, move_players
 from mixnash.core.rules.base import PlayerRules
-from mixnash.core.types import BOTH, AbstractOracle, Feedback, Profile
+from mixnash.core.types import BOTH, AbstractOracle, Feedback
 
 
 @final
-class Extragradient(AbstractDynamics):
+class Extragradient(AbstractMemorylessDynamics):
     r"""Extragradient, or mirror prox when the weights move too,
 
     .. math:: w_t = U(z_t, V(z_t; \xi)), \qquad z_{t+1} = U(z_t, V(w_t; \xi')).
@@ -34,13 +34,14 @@ class Extragradient(AbstractDynamics):
         self._same_sample = same_sample
 
     @property
+    def rules(self) -> tuple[PlayerRules, PlayerRules]:
+        """Those of the generators and those of the critics."""
+        return self._rules
+
+    @property
     def draws_per_step(self) -> int:
         """One or two, by `same_sample`."""
         return 1 if self._same_sample else 2
-
-    def init(self, profile: Profile) -> DynamicsState:
-        """Both players at rest."""
-        return DynamicsState(self._rules[0].init(profile.generators), self._rules[1].init(profile.critics))
 
     def step(
         self, state: DynamicsState, oracle: AbstractOracle, rng: torch.Generator
@@ -53,11 +54,3 @@ class Extragradient(AbstractDynamics):
             oracle.resample()
         feedback = oracle.feedback(ahead.profile, BOTH)
         return move_players(self._rules, state, feedback, BOTH, oracle, rng), feedback
-
-    def profile(self, state: DynamicsState) -> Profile:
-        """Both mixed strategies."""
-        return state.profile
-
-    def diagnostics(self, state: DynamicsState) -> dict[str, float]:
-        """Those of the position rules."""
-        return rule_diagnostics(self._rules, state)

@@ -4,13 +4,13 @@ from typing import final
 
 import torch
 
-from mixnash.core.dynamics.base import AbstractDynamics, DynamicsState, move_players, rule_diagnostics
+from mixnash.core.dynamics.base import AbstractMemorylessDynamics, DynamicsState, move_players
 from mixnash.core.rules.base import PlayerRules
-from mixnash.core.types import BOTH, AbstractOracle, Feedback, Profile
+from mixnash.core.types import BOTH, AbstractOracle, Feedback
 
 
 @final
-class Simultaneous(AbstractDynamics):
+class Simultaneous(AbstractMemorylessDynamics):
     r"""Simultaneous descent-ascent, :math:`z_{t+1} = U(z_t, V(z_t))`: both players move by their rules U on the
     feedback V at the same profile and the same draws.
 
@@ -26,13 +26,14 @@ class Simultaneous(AbstractDynamics):
         self._rules = (generators, critics)
 
     @property
+    def rules(self) -> tuple[PlayerRules, PlayerRules]:
+        """Those of the generators and those of the critics."""
+        return self._rules
+
+    @property
     def draws_per_step(self) -> int:
         """One."""
         return 1
-
-    def init(self, profile: Profile) -> DynamicsState:
-        """Both players at rest."""
-        return DynamicsState(self._rules[0].init(profile.generators), self._rules[1].init(profile.critics))
 
     def step(
         self, state: DynamicsState, oracle: AbstractOracle, rng: torch.Generator
@@ -41,11 +42,3 @@ class Simultaneous(AbstractDynamics):
         oracle.resample()
         feedback = oracle.feedback(state.profile, BOTH)
         return move_players(self._rules, state, feedback, BOTH, oracle, rng), feedback
-
-    def profile(self, state: DynamicsState) -> Profile:
-        """Both mixed strategies."""
-        return state.profile
-
-    def diagnostics(self, state: DynamicsState) -> dict[str, float]:
-        """Those of the position rules."""
-        return rule_diagnostics(self._rules, state)

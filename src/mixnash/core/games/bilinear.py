@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from mixnash.core.errors import require
-from mixnash.core.games.base import AbstractGame
-from mixnash.core.types import Batch, Critic, Generate, PairTerms, Params, Player
+from mixnash.core.games.vectors import AbstractVectorGame
+from mixnash.core.types import Critic, Params, Player
 
 
 @final
-class Bilinear(AbstractGame):
+class Bilinear(AbstractVectorGame):
     r""":math:`\Phi(x, y) = \langle x - a, M y \rangle - \langle x, M b \rangle`, played with `vectors.VECTOR_NETWORKS`.
 
     Up to a constant :math:`\langle x - a, M (y - b) \rangle`, so (a, b) is the equilibrium, of value
@@ -26,8 +26,6 @@ class Bilinear(AbstractGame):
     Raises:
         InvalidInputError: when the shapes do not fit.
     """
-
-    zero_sum = True
 
     def __init__(
         self,
@@ -49,20 +47,10 @@ class Bilinear(AbstractGame):
             f"{len(self._minimiser)} and {len(self._maximiser)}.",
         )
 
-    def terms(self, generate: Generate, critic: Critic, batch: Batch) -> PairTerms:
-        """Phi, Phi and -Phi."""
-        x = generate(batch.latent)
+    def payoff(self, x: Tensor, critic: Critic) -> Tensor:
+        """Phi of the class docstring."""
         matrix = self._matrix.to(x)
-        value = (critic((x - self._minimiser.to(x)) @ matrix) - x @ matrix @ self._maximiser.to(x)).mean(-1)
-        return PairTerms(value, value, -value)
-
-    def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> Tensor | None:
-        """None."""
-        return None
-
-    def constrain_critic(self, params: Params) -> Params:
-        """The parameters themselves."""
-        return params
+        return critic((x - self._minimiser.to(x)) @ matrix) - x @ matrix @ self._maximiser.to(x)
 
     def project(self, player: Player, params: Params) -> Params:
         """The parameters themselves: the game is played on the whole space."""

@@ -7,15 +7,14 @@ import torch
 from torch import Tensor
 
 from mixnash.core.errors import require
-from mixnash.core.games.base import AbstractGame
-from mixnash.core.games.vectors import VECTOR
+from mixnash.core.games.vectors import VECTOR, AbstractVectorGame
 from mixnash.core.population import make_population
 from mixnash.core.tree import map_params
-from mixnash.core.types import Batch, Critic, Generate, PairTerms, Params, Player, Population
+from mixnash.core.types import Critic, Params, Player, Population
 
 
 @final
-class Matrix(AbstractGame):
+class Matrix(AbstractVectorGame):
     r""":math:`\Phi(x, y) = x^\top A y` on two simplices, played with `vectors.VECTOR_NETWORKS`.
 
     A mixed strategy is either one vector of the simplex, or, as everywhere else in the project, a weighted
@@ -27,8 +26,6 @@ class Matrix(AbstractGame):
     Raises:
         InvalidInputError: when the rows have no common positive length.
     """
-
-    zero_sum = True
 
     def __init__(self, payoff: Sequence[Sequence[float]]) -> None:
         columns = len(payoff[0]) if payoff else 0
@@ -43,19 +40,9 @@ class Matrix(AbstractGame):
         count = self._payoff.shape[0 if player is Player.GENERATOR else 1]
         return make_population({VECTOR: torch.eye(count, dtype=dtype)})
 
-    def terms(self, generate: Generate, critic: Critic, batch: Batch) -> PairTerms:
-        """Phi, Phi and -Phi."""
-        x = generate(batch.latent)
-        value = critic(x @ self._payoff.to(x)).mean(-1)
-        return PairTerms(value, value, -value)
-
-    def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> Tensor | None:
-        """None."""
-        return None
-
-    def constrain_critic(self, params: Params) -> Params:
-        """The parameters themselves."""
-        return params
+    def payoff(self, x: Tensor, critic: Critic) -> Tensor:
+        """Phi of the class docstring."""
+        return critic(x @ self._payoff.to(x))
 
     def project(self, player: Player, params: Params) -> Params:
         """The nearest points of the simplex."""
