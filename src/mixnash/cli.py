@@ -167,8 +167,12 @@ def _raise_plainly(error: Exception) -> NoReturn:
 
 def _quieten() -> None:
     """Silence what Lightning says about itself and what cannot be helped from here; warnings about the run stay."""
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
-    logging.getLogger("lightning_fabric.utilities.seed").setLevel(logging.WARNING)
+    for name in (
+        "pytorch_lightning.utilities.rank_zero",
+        "pytorch_lightning.trainer.connectors.checkpoint_connector",
+        "lightning_fabric.utilities.seed",
+    ):
+        logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",  # batches are made in memory, faster than they could be sent
         ".*LeafSpec.*",  # Lightning 2.6 with torch 2.13
