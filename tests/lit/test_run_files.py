@@ -94,7 +94,7 @@ def test_metric_lines_hold_step_seconds_and_metrics_without_the_epoch(tmp_path):
     logger.log_hyperparams({"unused": 1})
     first, second = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert first.keys() == {"step", "seconds", "loss"}
-    assert (first["step"], first["loss"], second["step"], second["modes"]) == (3, 0.5, 7, 25.0)
+    assert (first["step"], first["loss"], second["step"], second["modes"]) == (4, 0.5, 8, 25.0)
     assert 0 <= first["seconds"] <= second["seconds"] < 60
 
 
