@@ -13,7 +13,6 @@ from mixnash.core.population import (
     entropy,
     make_population,
     particle,
-    sample_counts,
     size,
     stack,
     uniform_log_weights,
@@ -106,18 +105,3 @@ def test_entropy_and_effective_size_stay_in_their_ranges(log_weights):
     assert -1e-12 <= float(entropy(normalised)) <= math.log(count) + 1e-12
     assert 1 - 1e-12 <= float(effective_size(normalised)) <= count + 1e-9
     assert math.log(float(effective_size(normalised))) <= float(entropy(normalised)) + 1e-9  # Renyi entropies decrease
-
-
-def test_sample_counts_add_up_and_have_the_multinomial_mean_and_variance():
-    p = torch.tensor([0.1, 0.0625, 0.8375], dtype=DOUBLE)
-    rng = make_rng(1)
-    counts = torch.stack([sample_counts(p.log(), 40, rng) for _ in range(2000)]).double()
-    assert torch.equal(counts.sum(1), torch.full((2000,), 40.0, dtype=DOUBLE))
-    variance = 40 * p * (1 - p)
-    assert bool(((counts.mean(0) - 40 * p).abs() < 4 * (variance / 2000).sqrt()).all())
-    assert bool(((counts.var(0) / variance - 1).abs() < 4 * (2.5 / 2000) ** 0.5).all())  # kurtosis below 3.5
-
-
-def test_sample_counts_keep_particles_that_were_not_drawn():
-    log_weights = torch.tensor([1e-30, 1.0, 1e-30], dtype=DOUBLE).log()
-    assert sample_counts(log_weights, 7, make_rng(2)).tolist() == [0, 7, 0]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from mixnash.core.errors import require
@@ -75,9 +75,3 @@ def entropy(log_weights: Float[Tensor, " K"]) -> Float[Tensor, ""]:
 def effective_size(log_weights: Float[Tensor, " K"]) -> Float[Tensor, ""]:
     """Effective number of particles 1 / sum_k p_k^2, from 1 to K (Kish)."""
     return 1 / log_weights.exp().square().sum()
-
-
-def sample_counts(log_weights: Float[Tensor, " K"], total: int, rng: torch.Generator) -> Int[Tensor, " K"]:
-    """How many of `total` independent draws from the mixture fall on each particle (multinomial)."""
-    chosen = torch.multinomial(log_weights.exp(), total, replacement=True, generator=rng)
-    return torch.bincount(chosen, minlength=log_weights.shape[0])

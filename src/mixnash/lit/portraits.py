@@ -52,8 +52,12 @@ def _of_samples(
 @_of_samples.register
 def _(data: AbstractPlanarData, module: AbstractGAN, rng: torch.Generator, averaged: bool) -> dict[str, Figure]:
     samples = _drawn(module, rng, averaged)
+    # The number of particles fixes the colours, also where a light one has no sample.
+    particles = size(module.profile(averaged).generators)
     return {
-        "samples": sample_scatter(samples.values, samples.particle, data.limits, "Samples by particle", None),
+        "samples": sample_scatter(
+            samples.values, samples.particle, data.limits, "Samples by particle", None, particles
+        ),
         "critic": _landscape(module, data, samples),
     }
 
@@ -64,7 +68,9 @@ def _(data: AbstractMixtureData, module: AbstractGAN, rng: torch.Generator, aver
     particles = size(module.profile(averaged).generators)
     shares = mode_by_particle(samples.values, samples.particle, data.mixture, 3.0, particles)
     return {
-        "samples": sample_scatter(samples.values, samples.particle, data.limits, "Samples by particle", data.mixture),
+        "samples": sample_scatter(
+            samples.values, samples.particle, data.limits, "Samples by particle", data.mixture, particles
+        ),
         "critic": _landscape(module, data, samples),
         "modes_by_particle": modes_by_particle(shares, "Which particle feeds which mode"),
         "modes": mode_histogram(shares.sum(0), data.mixture.weights * shares.sum(), "High-quality samples per mode"),
