@@ -105,6 +105,10 @@ class SpyOracle(AbstractOracle):
         self.profiles.append(profile)
         return self.oracle.feedback(profile, players)
 
+    def linearise(self, profile):
+        self.calls.append("linearise")
+        return self.oracle.linearise(profile)
+
     def project(self, player, params):
         self.calls.append(player)
         return self.oracle.project(player, params)

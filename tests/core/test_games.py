@@ -12,7 +12,8 @@ from mixnash.core.errors import InvalidInputError
 from mixnash.core.games.bilinear import Bilinear
 from mixnash.core.games.constraints import GradientPenalty, Unconstrained
 from mixnash.core.games.hinge import Hinge
-from mixnash.core.games.matrix import Matrix, project_simplex
+from mixnash.core.domains import Simplex
+from mixnash.core.games.matrix import Matrix
 from mixnash.core.games.non_saturating import NonSaturating
 from mixnash.core.games.vectors import VECTOR
 from mixnash.core.games.wasserstein import Wasserstein
@@ -231,20 +232,22 @@ def nearest_in_simplex(point):
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=5))
 def test_projection_on_the_simplex_is_the_nearest_point(point):
-    got = project_simplex(torch.tensor(point, dtype=DOUBLE))
+    got = Simplex(len(point)).project(torch.tensor(point, dtype=DOUBLE))
     assert got.tolist() == pytest.approx(nearest_in_simplex(point), abs=1e-9)
 
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=6), st.floats(-3, 3))
 def test_projection_on_the_simplex_ignores_a_common_shift_and_keeps_points_inside(point, shift):
-    got = project_simplex(torch.tensor(point, dtype=DOUBLE))
+    got = Simplex(len(point)).project(torch.tensor(point, dtype=DOUBLE))
     assert float(got.sum()) == pytest.approx(1, abs=1e-12)
-    torch.testing.assert_close(project_simplex(torch.tensor(point, dtype=DOUBLE) + shift), got, atol=1e-9, rtol=0)
-    torch.testing.assert_close(project_simplex(got), got, atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        Simplex(len(point)).project(torch.tensor(point, dtype=DOUBLE) + shift), got, atol=1e-9, rtol=0
+    )
+    torch.testing.assert_close(Simplex(len(point)).project(got), got, atol=1e-12, rtol=0)
 
 
 def test_projection_on_the_simplex_survives_a_huge_coordinate_in_single_precision():
-    assert project_simplex(torch.tensor([3e8, 0.0, 5.0])).tolist() == [1.0, 0.0, 0.0]
+    assert Simplex(3).project(torch.tensor([3e8, 0.0, 5.0])).tolist() == [1.0, 0.0, 0.0]
 
 
 def test_a_matrix_game_projects_every_particle_of_both_players():

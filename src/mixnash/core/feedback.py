@@ -19,8 +19,11 @@ import torch
 from torch import Tensor
 
 from mixnash.core.games.base import AbstractGame
+from mixnash.core.linearisation import Linearisation
 from mixnash.core.population import particle, size, weights
 from mixnash.core.types import (
+    BOTH,
+    AbstractLinearisation,
     AbstractOracle,
     Apply,
     Batch,
@@ -30,6 +33,7 @@ from mixnash.core.types import (
     Params,
     Player,
     Players,
+    Point,
     Profile,
 )
 
@@ -159,6 +163,46 @@ def feedback_reference(
     )
 
 
+def linearise(game: AbstractGame, networks: Networks, profile: Profile, batch: Batch) -> Linearisation:
+    """The derivative of the field at `profile`, by differentiating the gradients of `feedback` once more.
+
+    The critics' penalty is evaluated at given samples: how the generators move it is left out.
+    """
+    gen_leaves, critic_leaves = _leaves(profile.generators.params, True), _leaves(profile.critics.params, True)
+    p, q = weights(profile.generators).detach(), weights(profile.critics).detach()
+    fake = networks.generator.stacked(gen_leaves, batch.latent)
+    critics = _StackedCritics(networks.critic, game.constrain_critic(critic_leaves))
+    terms = game.terms(lambda _: fake, critics, batch)
+    penalty = game.penalty(lambda _: fake.detach(), critics, batch)
+    critic_loss = terms.critic_loss if penalty is None else terms.critic_loss + penalty
+    return Linearisation.of_losses(
+        (q @ terms.generator_loss).sum(), (critic_loss @ p).sum(), Point(gen_leaves, critic_leaves)
+    )
+
+
+@final
+class _AveragedLinearisation(AbstractLinearisation):
+    """A derivative whose products are averaged over processes like feedbacks."""
+
+    def __init__(self, own: Linearisation, average: Callable[[Feedback], Feedback]) -> None:
+        self._own, self._average = own, average
+
+    def pullback(self, cotangent: Point) -> Point:
+        """J^T c."""
+        return self._averaged(self._own.pullback(cotangent))
+
+    def pushforward(self, tangent: Point) -> Point:
+        """J v."""
+        return self._averaged(self._own.pushforward(tangent))
+
+    def _averaged(self, product: Point) -> Point:
+        nothing = next(iter(product.generators.values())).new_zeros(0)
+        seen = self._average(Feedback(nothing.reshape(0, 0), nothing, nothing, *product))
+        assert seen.generator_grads is not None
+        assert seen.critic_grads is not None
+        return Point(seen.generator_grads, seen.critic_grads)
+
+
 Evaluate = Callable[[AbstractGame, Networks, Profile, Batch, Players], Feedback]
 
 
@@ -195,6 +239,12 @@ class GameOracle(AbstractOracle):
         if self._batch is None:
             self._batch = self._draw(players)
         return self._average(self._evaluate(self._game, self._networks, profile, self._batch, players))
+
+    def linearise(self, profile: Profile) -> AbstractLinearisation:
+        """The derivative of the field at `profile`, its products averaged over processes."""
+        if self._batch is None:
+            self._batch = self._draw(BOTH)
+        return _AveragedLinearisation(linearise(self._game, self._networks, profile, self._batch), self._average)
 
     def project(self, player: Player, params: Params) -> Params:
         """The game's own projection."""

@@ -62,16 +62,16 @@ def size(population: Population) -> int:
     return population.log_weights.shape[0]
 
 
-def weights(population: Population) -> Float[Tensor, " K"]:
+def weights(population: Population) -> Float[Tensor, "*games K"]:
     """The probabilities of the particles."""
     return population.log_weights.exp()
 
 
-def entropy(log_weights: Float[Tensor, " K"]) -> Float[Tensor, ""]:
+def entropy(log_weights: Float[Tensor, "*games K"]) -> Float[Tensor, "*games"]:
     """Shannon entropy of the weights in nats, from 0 to log K."""
-    return -(log_weights.exp() * log_weights).sum()
+    return -(log_weights.exp() * log_weights).sum(-1)
 
 
-def effective_size(log_weights: Float[Tensor, " K"]) -> Float[Tensor, ""]:
+def effective_size(log_weights: Float[Tensor, "*games K"]) -> Float[Tensor, "*games"]:
     """Effective number of particles 1 / sum_k p_k^2, from 1 to K (Kish)."""
-    return 1 / log_weights.exp().square().sum()
+    return 1 / log_weights.exp().square().sum(-1)

@@ -53,6 +53,15 @@ class Profile(NamedTuple):
     critics: Population
 
 
+class Point(NamedTuple):
+    """Something shaped like the positions of both players: positions z = (x, y), a field V(z), a direction."""
+
+    generators: Params
+    """Leaves [K, ...]."""
+    critics: Params
+    """Leaves [L, ...]."""
+
+
 class Batch(NamedTuple):
     """Every random draw one evaluation of a game needs. All pairs at once as below; `pair` gives one pair's share."""
 
@@ -133,6 +142,22 @@ class Networks(NamedTuple):
     critic: NetworkFunctions
 
 
+class AbstractLinearisation(abc.ABC):
+    r"""The derivative :math:`J = V'(z)`, at one profile, of the field :math:`V = (\nabla_g \ell_G, \nabla_d \ell_D)`.
+
+    As everywhere, gradients are averaged over the opponent's weights and not scaled by the particle's own. The draws
+    are those of the evaluation that made it.
+    """
+
+    @abc.abstractmethod
+    def pullback(self, cotangent: Point) -> Point:
+        """J^T c: the gradient of <V(z), c> in z."""
+
+    @abc.abstractmethod
+    def pushforward(self, tangent: Point) -> Point:
+        """J v: the directional derivative of V along v."""
+
+
 class AbstractOracle(abc.ABC):
     """What dynamics call instead of a game: it owns the draws, the networks and the reduction over processes."""
 
@@ -143,6 +168,10 @@ class AbstractOracle(abc.ABC):
     @abc.abstractmethod
     def feedback(self, profile: Profile, players: Players) -> Feedback:
         """The game's answer at `profile` on the current draws, with gradients for `players`."""
+
+    @abc.abstractmethod
+    def linearise(self, profile: Profile) -> AbstractLinearisation:
+        """The derivative of both players' gradients at `profile` on the current draws."""
 
     @abc.abstractmethod
     def project(self, player: Player, params: Params) -> Params:

@@ -6,9 +6,9 @@ from typing import final
 import torch
 from torch import Tensor
 
+from mixnash.core.domains import AbstractDomain, Euclidean
 from mixnash.core.errors import require
 from mixnash.core.games.vectors import AbstractVectorGame
-from mixnash.core.types import Critic, Params, Player
 
 
 @final
@@ -22,6 +22,8 @@ class Bilinear(AbstractVectorGame):
         matrix: M, one row per coordinate of x, one column per coordinate of y.
         minimiser: a; zero if omitted.
         maximiser: b; zero if omitted.
+        minimiser_domain: where x lives; the whole space if omitted.
+        maximiser_domain: where y lives; the whole space if omitted.
 
     Raises:
         InvalidInputError: when the shapes do not fit.
@@ -32,6 +34,8 @@ class Bilinear(AbstractVectorGame):
         matrix: Sequence[Sequence[float]],
         minimiser: Sequence[float] | None = None,
         maximiser: Sequence[float] | None = None,
+        minimiser_domain: AbstractDomain | None = None,
+        maximiser_domain: AbstractDomain | None = None,
     ) -> None:
         rows, columns = len(matrix), len(matrix[0]) if matrix else 0
         require(
@@ -47,11 +51,16 @@ class Bilinear(AbstractVectorGame):
             f"{len(self._minimiser)} and {len(self._maximiser)}.",
         )
 
-    def payoff(self, x: Tensor, critic: Critic) -> Tensor:
+        domains = minimiser_domain or Euclidean(rows), maximiser_domain or Euclidean(columns)
+        require(
+            [one.dim for one in domains] == [rows, columns],
+            f"The domains of a {rows} x {columns} bilinear game need {rows} and {columns} axes, found "
+            f"{domains[0].dim} and {domains[1].dim}.",
+        )
+        super().__init__(*domains)
+
+    def payoff(self, x: Tensor, y: Tensor) -> Tensor:
         """Phi of the class docstring."""
         matrix = self._matrix.to(x)
-        return critic((x - self._minimiser.to(x)) @ matrix) - x @ matrix @ self._maximiser.to(x)
-
-    def project(self, player: Player, params: Params) -> Params:
-        """The parameters themselves: the game is played on the whole space."""
-        return params
+        left = (x - self._minimiser.to(x)) @ matrix
+        return (left * y).sum(-1) - x @ (matrix @ self._maximiser.to(x))

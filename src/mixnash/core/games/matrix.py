@@ -6,11 +6,11 @@ from typing import final
 import torch
 from torch import Tensor
 
+from mixnash.core.domains import Simplex
 from mixnash.core.errors import require
 from mixnash.core.games.vectors import VECTOR, AbstractVectorGame
 from mixnash.core.population import make_population
-from mixnash.core.tree import map_params
-from mixnash.core.types import Critic, Params, Player, Population
+from mixnash.core.types import Player, Population
 
 
 @final
@@ -34,30 +34,19 @@ class Matrix(AbstractVectorGame):
             "The payoff of a matrix game needs rows of one positive length.",
         )
         self._payoff = torch.tensor(payoff, dtype=torch.float64)
+        require(bool(torch.isfinite(self._payoff).all()), "The payoff of a matrix game must be finite.")
+        super().__init__(*map(Simplex, self._payoff.shape))
+
+    @property
+    def matrix(self) -> Tensor:
+        """A in double precision."""
+        return self._payoff
 
     def pure_strategies(self, player: Player, dtype: torch.dtype = torch.float64) -> Population:
         """All pure strategies of a player as one-hot particles of equal weight."""
         count = self._payoff.shape[0 if player is Player.GENERATOR else 1]
         return make_population({VECTOR: torch.eye(count, dtype=dtype)})
 
-    def payoff(self, x: Tensor, critic: Critic) -> Tensor:
+    def payoff(self, x: Tensor, y: Tensor) -> Tensor:
         """Phi of the class docstring."""
-        return critic(x @ self._payoff.to(x))
-
-    def project(self, player: Player, params: Params) -> Params:
-        """The nearest points of the simplex."""
-        return map_params(project_simplex, params)
-
-
-def project_simplex(points: Tensor) -> Tensor:
-    """Euclidean projection of the last axis on the probability simplex.
-
-    References:
-        Held, Wolfe, Crowder, 1974; as in Duchi et al., 2008, Efficient projections onto the l1-ball, Figure 1.
-    """
-    points = points - points.amax(-1, keepdim=True)  # same projection, and no cancellation against large entries
-    ordered = points.sort(dim=-1, descending=True).values
-    ranks = torch.arange(1, points.shape[-1] + 1, device=points.device, dtype=points.dtype)
-    thresholds = (ordered.cumsum(-1) - 1) / ranks
-    support = (ordered > thresholds).sum(-1, keepdim=True)
-    return (points - thresholds.gather(-1, support - 1)).clamp_min(0)
+        return ((x @ self._payoff.to(x)) * y).sum(-1)

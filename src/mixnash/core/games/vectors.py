@@ -1,8 +1,9 @@
 r"""Toy strategies: a vector in place of a network.
 
 The generator ignores its latent and emits its vector x; the critic is the linear functional
-:math:`d_y(s) = \langle s, y \rangle`. With these, games on vectors are ordinary games of two functions, and the
-dynamics that train GANs are tested on them unchanged.
+:math:`d_y(s) = \langle s, y \rangle`, so its values at the unit vectors are y itself. With these, games on vectors are
+ordinary games of two functions, and the dynamics that train GANs are tested on them unchanged. `core.vector_oracle`
+evaluates the same games directly, without the detour over functions.
 """
 
 import abc
@@ -10,8 +11,9 @@ import abc
 import torch
 from torch import Tensor
 
+from mixnash.core.domains import AbstractDomain
 from mixnash.core.games.base import AbstractGame
-from mixnash.core.types import Batch, Critic, Generate, NetworkFunctions, Networks, PairTerms, Params
+from mixnash.core.types import Batch, Critic, Generate, NetworkFunctions, Networks, PairTerms, Params, Player
 
 VECTOR = "vector"
 """The name of the one leaf, [dim]; stacked [K, dim]."""
@@ -33,18 +35,37 @@ VECTOR_NETWORKS = Networks(
 
 
 class AbstractVectorGame(AbstractGame):
-    """A zero-sum game on vectors, without penalty or reparametrisation, played with `VECTOR_NETWORKS`."""
+    """A game on vectors, played with `VECTOR_NETWORKS` or a `VectorOracle`.
+
+    Args:
+        minimiser: the domain of x.
+        maximiser: the domain of y.
+    """
 
     zero_sum = True
 
+    def __init__(self, minimiser: AbstractDomain, maximiser: AbstractDomain) -> None:
+        self.minimiser, self.maximiser = minimiser, maximiser
+
     @abc.abstractmethod
-    def payoff(self, x: Tensor, critic: Critic) -> Tensor:
-        """Phi [..., n] at the generators' vectors x [..., n, dim]; the critic gives inner products with y."""
+    def payoff(self, x: Tensor, y: Tensor) -> Tensor:
+        """Phi [...] at x [..., dim of x] and y [..., dim of y], whose leading axes broadcast; twice differentiable."""
+
+    def pair_terms(self, x: Tensor, y: Tensor) -> PairTerms:
+        """Phi, what x descends and what y descends, each [...]; a game that is not zero-sum overrides this."""
+        value = self.payoff(x, y)
+        return PairTerms(value, value, -value)
+
+    def domain(self, player: Player) -> AbstractDomain:
+        """Where a player's strategies live."""
+        return self.minimiser if player is Player.GENERATOR else self.maximiser
 
     def terms(self, generate: Generate, critic: Critic, batch: Batch) -> PairTerms:
-        """Phi, Phi and -Phi."""
-        value = self.payoff(generate(batch.latent), critic).mean(-1)
-        return PairTerms(value, value, -value)
+        """The pair's terms, at the vectors that the two functions stand for."""
+        samples = generate(batch.latent)
+        units = torch.eye(self.maximiser.dim, dtype=samples.dtype, device=samples.device)
+        y = critic(units.expand(*(1,) * (samples.dim() - 2), *units.shape))
+        return self.pair_terms(samples[..., 0, :], y)
 
     def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> Tensor | None:
         """None."""
@@ -53,3 +74,7 @@ class AbstractVectorGame(AbstractGame):
     def constrain_critic(self, params: Params) -> Params:
         """The parameters themselves."""
         return params
+
+    def project(self, player: Player, params: Params) -> Params:
+        """The nearest points of the player's domain."""
+        return {VECTOR: self.domain(player).project(params[VECTOR])}

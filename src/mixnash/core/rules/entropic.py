@@ -57,5 +57,5 @@ class EntropicMirrorDescent(AbstractWeightRule):
         """One step of the class docstring's equation."""
         step_size = self.step_size(state.updates)
         moved = (1 - step_size * self.entropy) * log_weights - step_size * losses
-        floored = torch.log_softmax(moved, 0).clamp_min(self.floor)
-        return torch.log_softmax(floored, 0), EntropicState(state.updates + 1)
+        floored = torch.log_softmax(moved, -1).clamp_min(self.floor)
+        return torch.log_softmax(floored, -1), EntropicState(state.updates + 1)
