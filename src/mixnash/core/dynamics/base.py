@@ -21,6 +21,13 @@ class DynamicsState(NamedTuple):
         return Profile(self.generators.population, self.critics.population)
 
 
+class StepRange(NamedTuple):
+    """Step sizes strictly between `low` and `high` are proven to converge; none if `low` >= `high`."""
+
+    low: float
+    high: float
+
+
 class AbstractDynamics(abc.ABC):
     """A scheme that moves both players by one step; pure: all memory is in the state it returns.
 
@@ -30,7 +37,7 @@ class AbstractDynamics(abc.ABC):
     @property
     @abc.abstractmethod
     def draws_per_step(self) -> int:
-        """How many fresh batches of real samples one step consumes."""
+        """How many fresh batches of real samples one step consumes at most."""
 
     @abc.abstractmethod
     def init(self, profile: Profile) -> RuleState:
@@ -47,6 +54,19 @@ class AbstractDynamics(abc.ABC):
     @abc.abstractmethod
     def diagnostics(self, state: RuleState) -> dict[str, float]:
         """The numbers worth plotting, such as `generators/step_size`."""
+
+    def proven_steps(self, lipschitz: float, weak_minty: float) -> StepRange | None:
+        """Constant step sizes, with plain gradient steps, for which convergence of the last or best iterate is proven.
+
+        Args:
+            lipschitz: Lipschitz constant L > 0 of the field V.
+            weak_minty: the largest rho <= 0 with <V(z), z - z*> >= rho |V(z)|^2 for all z; 0 on monotone fields.
+
+        Returns:
+            The range, or None where nothing is known in these terms.
+        """
+        del lipschitz, weak_minty
+        return None
 
 
 class AbstractMemorylessDynamics(AbstractDynamics):

@@ -1,0 +1,1 @@
+"""How far a profile is from equilibrium, and what the field looks like around it."""

@@ -1,0 +1,1 @@
+"""`mixnash reproduce`: every figure and table of the documentation, each from one command."""

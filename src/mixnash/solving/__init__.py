@@ -1,0 +1,1 @@
+"""`mixnash solve`: dynamics on games with known answers, with tables and pictures."""
