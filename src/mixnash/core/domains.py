@@ -8,6 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from mixnash.core.compositions import compositions
 from mixnash.core.errors import InvalidInputError, require
 
 
@@ -40,9 +41,18 @@ class AbstractDomain(abc.ABC):
         """
 
     def contains(self, points: Tensor, tolerance: float = 1e-9) -> Tensor:
-        """Whether points [..., dim] lie in the set, to a distance of `tolerance`: booleans [...]."""
-        inside: Tensor = torch.linalg.vector_norm(self.project(points) - points, dim=-1) <= tolerance
-        return inside
+        """Whether points [..., dim] lie in the closure of the set, to a distance of `tolerance`: booleans [...].
+
+        Raises:
+            InvalidInputError: when the points have another dimension.
+        """
+        found = points.shape[-1]
+        require(found == self.dim, f"A point of this domain has {self.dim} coordinates, found {found}.")
+        return self.distance(points) <= tolerance
+
+    def distance(self, points: Tensor) -> Tensor:
+        """Euclidean distances [...] of points [..., dim] to the set."""
+        return (self.project(points) - points).square().sum(-1).sqrt()
 
 
 def _dim(dim: int) -> int:
@@ -155,6 +165,10 @@ class Torus(AbstractDomain):
         wrapped = points - points.floor()
         return torch.where(wrapped >= 1, torch.zeros_like(wrapped), wrapped)  # -1e-20 rounds to 1
 
+    def distance(self, points: Tensor) -> Tensor:
+        """Distances to the cube [0, 1]^dim of the points' standard names."""
+        return (points.clamp(0, 1) - points).square().sum(-1).sqrt()
+
     def sample(self, count: int, rng: torch.Generator) -> Tensor:
         """Uniform draws."""
         return torch.rand(count, self.dim, generator=rng, dtype=torch.float64, device=rng.device)
@@ -190,7 +204,7 @@ class Simplex(AbstractDomain):
         ordered = points.sort(dim=-1, descending=True).values
         ranks = torch.arange(1, points.shape[-1] + 1, device=points.device, dtype=points.dtype)
         thresholds = (ordered.cumsum(-1) - 1) / ranks
-        support = (ordered > thresholds).sum(-1, keepdim=True)
+        support = (ordered > thresholds).sum(-1, keepdim=True).clamp_min(1)  # 0 for NaN, which must stay NaN
         return (points - thresholds.gather(-1, support - 1)).clamp_min(0)
 
     def sample(self, count: int, rng: torch.Generator) -> Tensor:
@@ -202,8 +216,7 @@ class Simplex(AbstractDomain):
     def grid(self, per_axis: int) -> Tensor:
         """All points whose coordinates are multiples of 1 / (per_axis - 1)."""
         require(per_axis >= 2, f"A grid needs at least 2 points per axis, found {per_axis}.")
-        counts = torch.cartesian_prod(*[torch.arange(per_axis)] * self.dim).reshape(-1, self.dim)
-        return counts[counts.sum(-1) == per_axis - 1].double() / (per_axis - 1)
+        return compositions(per_axis - 1, self.dim) / (per_axis - 1)
 
 
 @final
@@ -235,13 +248,16 @@ class Ball(AbstractDomain):
     def sample(self, count: int, rng: torch.Generator) -> Tensor:
         """Uniform draws: a direction times the dim-th root of a uniform radius."""
         unit = torch.rand(count, 1, generator=rng, dtype=torch.float64, device=rng.device)
-        return unit ** (1 / self.dim) * Sphere(self.dim, self.radius).sample(count, rng)
+        normal = torch.randn(count, self.dim, generator=rng, dtype=torch.float64, device=rng.device)
+        return self.radius * unit ** (1 / self.dim) * torch.nn.functional.normalize(normal, dim=-1)
 
     def grid(self, per_axis: int) -> Tensor:
-        """The points of a cube's product grid, those outside pulled to the sphere."""
-        corner = torch.full((self.dim,), self.radius)
-        points: Tensor = torch.unique(self.project(_axes(-corner, corner, per_axis, closed=True)), dim=0)
-        return points
+        """The inner points of a cube's product grid, and its surface pulled to the sphere; in lexicographic order."""
+        cube = _axes(-torch.ones(self.dim), torch.ones(self.dim), per_axis, closed=True)
+        inner, surface = cube[cube.norm(dim=-1) < 1 - 1e-9], cube[cube.abs().amax(-1) == 1]
+        points = torch.cat([inner, torch.nn.functional.normalize(surface, dim=-1)])
+        ordered: Tensor = torch.unique(self.radius * points, dim=0)
+        return ordered
 
 
 @final

@@ -1,11 +1,13 @@
 """Oracles that evaluate games on vectors and finite games directly, without networks and draws."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import final
 
 import torch
 from torch import Tensor
 
-from mixnash.core.errors import NonFiniteError, require
+from mixnash.core.errors import InvalidInputError, NonFiniteError, require
 from mixnash.core.games.vectors import VECTOR, AbstractVectorGame
 from mixnash.core.joint import add
 from mixnash.core.linearisation import Linearisation
@@ -16,13 +18,14 @@ from mixnash.core.types import (
     AbstractLinearisation,
     AbstractOracle,
     Feedback,
-    PairTerms,
     Params,
     Player,
     Players,
     Point,
     Profile,
 )
+
+_gradient = partial(torch.autograd.grad, materialize_grads=True)
 
 
 @final
@@ -53,11 +56,13 @@ class VectorOracle(AbstractOracle):
         self._drawn = None
 
     def feedback(self, profile: Profile, players: Players) -> Feedback:
-        """Payoffs and gradients of all pairs, whatever `players` are asked for: one pass gives both.
+        """Payoffs of all pairs, and gradients of both players if any are asked for: one pass gives both.
 
         Raises:
             InvalidInputError: when the game's payoff has the wrong shape.
         """
+        if not players:
+            return self._payoffs(profile)
         x, y = profile.generators.params[VECTOR], profile.critics.params[VECTOR]
         if x.shape[-2] == 1 and y.shape[-2] == 1:
             seen = self._single(x, y)
@@ -75,38 +80,53 @@ class VectorOracle(AbstractOracle):
             else seen
         )
 
+    def _payoffs(self, profile: Profile) -> Feedback:
+        """Without gradients."""
+        x, y = (one.params[VECTOR].detach() for one in profile)
+        p, q = (weights(one).detach() for one in profile)
+        terms = self.game.pair_terms(x.unsqueeze(-2), y.unsqueeze(-3))
+        self._check(terms.value, (*x.shape[:-1], y.shape[-2]))
+        row, column = (terms.value @ q.unsqueeze(-1)).squeeze(-1), (p.unsqueeze(-2) @ terms.critic_loss).squeeze(-2)
+        return Feedback(terms.value, row, column, None, None)
+
     def _single(self, x: Tensor, y: Tensor) -> Feedback:
-        """One particle each: there is nothing to weigh."""
+        """One particle each: there is nothing to weigh, and small games are all overhead."""
         x, y = x.detach().requires_grad_(), y.detach().requires_grad_()
-        terms = self.game.pair_terms(x, y)
-        self._check(terms, x.shape[:-1])
-        grad_x, grad_y = _pair_gradients(self.game, terms, x, y)
-        value = terms.value.detach()
-        return Feedback(value.unsqueeze(-1), value, terms.critic_loss.detach(), {VECTOR: grad_x}, {VECTOR: grad_y})
+        if not self.game.zero_sum:
+            terms = self.game.pair_terms(x, y)
+            self._check(terms.value, x.shape[:-1])
+            value, critic_loss = terms.value.detach(), terms.critic_loss.detach()
+            (grad_x,) = _gradient(terms.generator_loss, x, torch.ones_like(value), retain_graph=True)
+            (grad_y,) = _gradient(terms.critic_loss, y, torch.ones_like(value))
+            return Feedback(value.unsqueeze(-1), value, critic_loss, {VECTOR: grad_x}, {VECTOR: grad_y})
+        payoff = self.game.payoff(x, y)
+        self._check(payoff, x.shape[:-1])
+        grad_x, grad_y = _gradient(payoff, (x, y), torch.ones_like(payoff))
+        value = payoff.detach()
+        return Feedback(value.unsqueeze(-1), value, -value, {VECTOR: grad_x}, {VECTOR: -grad_y})
 
     def _weighted(self, x: Tensor, y: Tensor, p: Tensor, q: Tensor) -> Feedback:
-        shape = (*x.shape[:-1], y.shape[-2])
-        # Every pair has leaves of its own: one backward pass then gives both players' gradients, weighed afterwards.
-        xs = x.detach().unsqueeze(-2).expand(*shape, -1).requires_grad_()
-        ys = y.detach().unsqueeze(-3).expand(*shape, -1).requires_grad_()
-        terms = self.game.pair_terms(xs, ys)
-        self._check(terms, shape)
-        grad_x, grad_y = _pair_gradients(self.game, terms, xs, ys)
-        value = terms.value.detach()
+        """All pairs in one pass forward, and one pass back per player, weighed by the opponent's probabilities."""
+        x, y = x.detach().unsqueeze(-2).requires_grad_(), y.detach().unsqueeze(-3).requires_grad_()
+        terms = self.game.pair_terms(x, y)
+        self._check(terms.value, (*x.shape[:-2], y.shape[-2]))
+        value, critic_loss = terms.value.detach(), terms.critic_loss.detach()
+        (grad_x,) = _gradient(terms.generator_loss, x, q.unsqueeze(-2).expand_as(value), retain_graph=True)
+        (grad_y,) = _gradient(terms.critic_loss, y, p.unsqueeze(-1).expand_as(value))
         return Feedback(
             value,
             (value @ q.unsqueeze(-1)).squeeze(-1),
-            (p.unsqueeze(-2) @ terms.critic_loss.detach()).squeeze(-2),
-            {VECTOR: torch.einsum("...kld,...l->...kd", grad_x, q)},
-            {VECTOR: torch.einsum("...kld,...k->...ld", grad_y, p)},
+            (p.unsqueeze(-2) @ critic_loss).squeeze(-2),
+            {VECTOR: grad_x.squeeze(-2)},
+            {VECTOR: grad_y.squeeze(-3)},
         )
 
-    def _check(self, terms: PairTerms, shape: tuple[int, ...]) -> None:
-        found = tuple(terms.value.shape)
-        require(
-            found == tuple(shape),
+    def _check(self, value: Tensor, shape: Sequence[int]) -> None:
+        if value.shape == torch.Size(shape):
+            return
+        raise InvalidInputError(
             f"The payoff of {type(self.game).__name__} must give one number per pair, of shape {tuple(shape)}, found "
-            f"{found}: reduce over the last axis only.",
+            f"{tuple(value.shape)}: reduce over the last axis only.",
         )
 
     @staticmethod
@@ -137,15 +157,13 @@ class VectorOracle(AbstractOracle):
         """The game's own projection."""
         return self.game.project(player, params)
 
+    def propose(self, player: Player, shape: tuple[int, ...], rng: torch.Generator) -> Params | None:
+        """The game's own proposals."""
+        return self.game.propose(player, shape, rng)
 
-def _pair_gradients(game: AbstractVectorGame, terms: PairTerms, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """What each pair tells its two particles to climb: gradients of generator_loss in x and of critic_loss in y."""
-    if game.zero_sum:
-        grad_x, grad_y = torch.autograd.grad(terms.value.sum(), (x, y), materialize_grads=True)
-        return grad_x, -grad_y
-    (grad_x,) = torch.autograd.grad(terms.generator_loss.sum(), (x,), retain_graph=True, materialize_grads=True)
-    (grad_y,) = torch.autograd.grad(terms.critic_loss.sum(), (y,), materialize_grads=True)
-    return grad_x, grad_y
+    def unwrap(self, player: Player, params: Params, reference: Params) -> Params:
+        """By the game's own domains."""
+        return self.game.unwrap(player, params, reference)
 
 
 @final

@@ -2,6 +2,7 @@
 
 import abc
 
+import torch
 from torch import Tensor
 
 from mixnash.core.games.constraints import AbstractCriticConstraint
@@ -33,6 +34,16 @@ class AbstractGame(abc.ABC):
     @abc.abstractmethod
     def project(self, player: Player, params: Params) -> Params:
         """Stacked positions after an update, brought back into the player's domain."""
+
+    def propose(self, player: Player, shape: tuple[int, ...], rng: torch.Generator) -> Params | None:
+        """As `types.AbstractOracle.propose`: None, unless the player's domain has a natural law."""
+        del player, shape, rng
+        return None
+
+    def unwrap(self, player: Player, params: Params, reference: Params) -> Params:
+        """As `types.AbstractOracle.unwrap`: the positions themselves, unless the player's domain is periodic."""
+        del player, reference
+        return params
 
 
 class AbstractAdversarialGame(AbstractGame):

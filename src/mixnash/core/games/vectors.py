@@ -7,11 +7,13 @@ evaluates the same games directly, without the detour over functions.
 """
 
 import abc
+import math
 
 import torch
 from torch import Tensor
 
-from mixnash.core.domains import AbstractDomain
+from mixnash.core.domains import AbstractDomain, Euclidean, Torus
+from mixnash.core.errors import require
 from mixnash.core.games.base import AbstractGame
 from mixnash.core.types import Batch, Critic, Generate, NetworkFunctions, Networks, PairTerms, Params, Player
 
@@ -32,6 +34,21 @@ VECTOR_NETWORKS = Networks(
     critic=NetworkFunctions(single=_pair_with, stacked=_pair_with),
 )
 """Both players are vectors."""
+
+
+def fitting(domain: AbstractDomain | None, default: AbstractDomain, name: str) -> AbstractDomain:
+    """The domain that was asked for, or the default; both must have one dimension.
+
+    Raises:
+        InvalidInputError: when the dimensions differ.
+    """
+    if domain is None:
+        return default
+    require(
+        domain.dim == default.dim,
+        f"The strategies of the {name} have {default.dim} coordinates, but its domain has {domain.dim}.",
+    )
+    return domain
 
 
 class AbstractVectorGame(AbstractGame):
@@ -78,3 +95,17 @@ class AbstractVectorGame(AbstractGame):
     def project(self, player: Player, params: Params) -> Params:
         """The nearest points of the player's domain."""
         return {VECTOR: self.domain(player).project(params[VECTOR])}
+
+    def propose(self, player: Player, shape: tuple[int, ...], rng: torch.Generator) -> Params | None:
+        """Uniform draws from the player's domain [*shape, dim]; None from the whole space."""
+        domain = self.domain(player)
+        if isinstance(domain, Euclidean):
+            return None
+        return {VECTOR: domain.sample(math.prod(shape), rng).reshape(*shape, domain.dim)}
+
+    def unwrap(self, player: Player, params: Params, reference: Params) -> Params:
+        """On the torus, the points plus the whole numbers that bring them nearest to the reference."""
+        if not isinstance(self.domain(player), Torus):
+            return params
+        points = params[VECTOR]
+        return {VECTOR: points + (reference[VECTOR] - points).round()}
