@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import torch
 
+from mixnash.core.errors import InvalidInputError
 from mixnash.core.rules.base import PlayerRules, PlayerState
 from mixnash.core.types import AbstractOracle, Feedback, Player, Players, Profile, RuleState
 
@@ -19,6 +20,13 @@ class DynamicsState(NamedTuple):
     def profile(self) -> Profile:
         """Both mixed strategies."""
         return Profile(self.generators.population, self.critics.population)
+
+
+def put_players(state: DynamicsState, profile: Profile) -> DynamicsState:
+    """The same rule states with the players at `profile`."""
+    return DynamicsState(
+        state.generators._replace(population=profile.generators), state.critics._replace(population=profile.critics)
+    )
 
 
 class StepRange(NamedTuple):
@@ -50,6 +58,25 @@ class AbstractDynamics(abc.ABC):
     @abc.abstractmethod
     def profile(self, state: RuleState) -> Profile:
         """Both mixed strategies at a state."""
+
+    def replace_profile(self, state: RuleState, profile: Profile) -> RuleState:
+        """The same state with both players put at `profile`, where the next step starts.
+
+        Rule states stay as they are; memories of earlier points or gradients, which predict nothing across a jump,
+        start anew. Wrappers such as `lookahead.Lookahead` need this; schemes implement it where it makes sense.
+
+        Args:
+            state: any state of this dynamics.
+            profile: positions and log-weights of the shapes in `state`.
+
+        Raises:
+            InvalidInputError: always, unless a subclass overrides it.
+        """
+        del state, profile
+        raise InvalidInputError(
+            f"{type(self).__name__} cannot be put elsewhere during a run: wrap a dynamics that implements "
+            "replace_profile, such as Simultaneous, Extragradient or Optimistic."
+        )
 
     @abc.abstractmethod
     def diagnostics(self, state: RuleState) -> dict[str, float]:
@@ -86,14 +113,22 @@ class AbstractMemorylessDynamics(AbstractDynamics):
         """Both mixed strategies."""
         return state.profile
 
+    def replace_profile(self, state: DynamicsState, profile: Profile) -> DynamicsState:
+        """The players at `profile` with their rule states."""
+        return put_players(state, profile)
+
     def diagnostics(self, state: DynamicsState) -> dict[str, float]:
         """What the position rules of both players want plotted, by player."""
-        named = zip(("generators", "critics"), self.rules, state, strict=True)
-        return {
-            f"{player}/{name}": value
-            for player, rule, player_state in named
-            for name, value in rule.position.diagnostics(player_state.position).items()
-        }
+        return rule_diagnostics(self.rules, state)
+
+
+def rule_diagnostics(rules: tuple[PlayerRules, PlayerRules], state: DynamicsState) -> dict[str, float]:
+    """What the position rules of both players want plotted, such as `generators/step_size`."""
+    return {
+        f"{player}/{name}": value
+        for player, rule, player_state in zip(("generators", "critics"), rules, state, strict=True)
+        for name, value in rule.position.diagnostics(player_state.position).items()
+    }
 
 
 def move_players(
