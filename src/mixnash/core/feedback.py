@@ -166,7 +166,8 @@ def feedback_reference(
 def linearise(game: AbstractGame, networks: Networks, profile: Profile, batch: Batch) -> Linearisation:
     """The derivative of the field at `profile`, by differentiating the gradients of `feedback` once more.
 
-    The critics' penalty is evaluated at given samples: how the generators move it is left out.
+    Two parts are left out: how the generators move the critics' penalty, which is evaluated at given samples, and how
+    the singular vectors of spectral normalisation turn, which are held fixed.
     """
     gen_leaves, critic_leaves = _leaves(profile.generators.params, True), _leaves(profile.critics.params, True)
     p, q = weights(profile.generators).detach(), weights(profile.critics).detach()
@@ -213,7 +214,8 @@ class GameOracle(AbstractOracle):
     Args:
         game: the game.
         networks: both architectures.
-        draw: makes the draws for one evaluation that the given players ask for.
+        draw: makes the draws for one evaluation that the given players ask for; they are repeated where a profile has
+            more generators than they were made for.
         average: reduces a feedback over processes; the identity for one process.
         evaluate: `feedback`, or `feedback_reference` to check against.
     """
@@ -238,14 +240,24 @@ class GameOracle(AbstractOracle):
         """The game's answer at `profile`, averaged over processes."""
         if self._batch is None:
             self._batch = self._draw(players)
-        return self._average(self._evaluate(self._game, self._networks, profile, self._batch, players))
+        batch = self._batch.for_generators(size(profile.generators))
+        return self._average(self._evaluate(self._game, self._networks, profile, batch, players))
 
     def linearise(self, profile: Profile) -> AbstractLinearisation:
         """The derivative of the field at `profile`, its products averaged over processes."""
         if self._batch is None:
             self._batch = self._draw(BOTH)
-        return _AveragedLinearisation(linearise(self._game, self._networks, profile, self._batch), self._average)
+        batch = self._batch.for_generators(size(profile.generators))
+        return _AveragedLinearisation(linearise(self._game, self._networks, profile, batch), self._average)
 
     def project(self, player: Player, params: Params) -> Params:
         """The game's own projection."""
         return self._game.project(player, params)
+
+    def propose(self, player: Player, shape: tuple[int, ...], rng: torch.Generator) -> Params | None:
+        """The game's own proposals."""
+        return self._game.propose(player, shape, rng)
+
+    def unwrap(self, player: Player, params: Params, reference: Params) -> Params:
+        """By the game's own domains."""
+        return self._game.unwrap(player, params, reference)
