@@ -8,26 +8,72 @@ import pkgutil
 import pytest
 import torch
 
+from mixnash.core.dynamics.adaptive_conic_mirror_prox import AdaptiveConicMirrorProx
+from mixnash.core.dynamics.adaptive_extragradient_plus import AdaptiveExtragradientPlus
 from mixnash.core.dynamics.alternating import Alternating
+from mixnash.core.dynamics.bias_corrected_extragradient_plus import BiasCorrectedExtragradientPlus
+from mixnash.core.dynamics.competitive import Competitive
+from mixnash.core.dynamics.conic_mirror_prox import ConicMirrorProx
+from mixnash.core.dynamics.consensus import Consensus
+from mixnash.core.dynamics.curvature_extragradient_plus import CurvatureExtragradientPlus
+from mixnash.core.dynamics.double_oracle import DoubleOracle
 from mixnash.core.dynamics.extragradient import Extragradient
+from mixnash.core.dynamics.extragradient_plus import ExtragradientPlus
+from mixnash.core.dynamics.lookahead import Lookahead
+from mixnash.core.dynamics.mirror_langevin import MirrorLangevin
+from mixnash.core.dynamics.mirror_prox_langevin import MirrorProxLangevin
+from mixnash.core.dynamics.opponent_averaging import OpponentAveraging
+from mixnash.core.dynamics.optimistic import Optimistic
+from mixnash.core.dynamics.past_extragradient import PastExtragradient
+from mixnash.core.dynamics.proximal_point import ProximalPoint
+from mixnash.core.dynamics.reflected import Reflected
 from mixnash.core.dynamics.simultaneous import Simultaneous
+from mixnash.core.games.absolute_distance import AbsoluteDistance
+from mixnash.core.games.almost_bilinear import AlmostBilinear
+from mixnash.core.games.bell_gaussian import BellGaussian
 from mixnash.core.games.bilinear import Bilinear
+from mixnash.core.games.chase_cosine import ChaseCosine
 from mixnash.core.games.constraints import GradientPenalty, SpectralNormalization, Unconstrained, WeightClipping
+from mixnash.core.games.double_well import DoubleWell
+from mixnash.core.games.exponential_cosine import ExponentialCosine
+from mixnash.core.games.forsaken import Forsaken
+from mixnash.core.games.forsaken_swapped import ForsakenSwapped
+from mixnash.core.games.fourier import FourierGame
+from mixnash.core.games.fourier_counterexample import FourierCounterexample
+from mixnash.core.games.global_forsaken import GlobalForsaken
+from mixnash.core.games.gross_rational import GrossRational
 from mixnash.core.games.hinge import Hinge
+from mixnash.core.games.letcher import Letcher
 from mixnash.core.games.matrix import Matrix
+from mixnash.core.games.monkey_saddle import MonkeySaddle
 from mixnash.core.games.non_saturating import NonSaturating
+from mixnash.core.games.parrilo import Parrilo
+from mixnash.core.games.polar import PolarGame
+from mixnash.core.games.polynomial import PolynomialGame
+from mixnash.core.games.ratio import Ratio
+from mixnash.core.games.saddle_quadratic import SaddleQuadratic
+from mixnash.core.games.separable_wells import SeparableWells
+from mixnash.core.games.silent_duel import SilentDuel
+from mixnash.core.games.squared_distance import SquaredDistance
 from mixnash.core.games.wasserstein import Wasserstein
+from mixnash.core.games.weak_minty_quadratic import WeakMintyQuadratic
+from mixnash.core.games.weird_saddle import WeirdSaddle
 from mixnash.core.rules.adam import Adam
 from mixnash.core.rules.base import PlayerRules
 from mixnash.core.rules.entropic import EntropicMirrorDescent
+from mixnash.core.rules.fictitious_play import FictitiousPlay
 from mixnash.core.rules.frozen import Frozen
 from mixnash.core.rules.langevin import Langevin
+from mixnash.core.rules.optimistic_adam import OptimisticAdam
 from mixnash.core.rules.preconditioned_langevin import PreconditionedLangevin
 from mixnash.core.rules.rmsprop import RMSProp
 from mixnash.core.rules.sgd import SGD
-from mixnash.core.schedules import Constant, Cosine, Exponential, Polynomial
+from mixnash.core.rules.still import Still
+from mixnash.core.schedules import Constant, Cosine, Exponential, Growth, Polynomial
 from mixnash.core.tree import flatten, map_leaves, unflatten
+from mixnash.core.types import Player
 from mixnash.networks.mlp import MLPCritic, MLPGenerator
+from problems import EnumeratedSupports
 
 CONSTRAINTS = {
     Unconstrained: lambda: Unconstrained(),
@@ -40,27 +86,76 @@ ADVERSARIAL_GAMES = {Wasserstein: Wasserstein, Hinge: Hinge, NonSaturating: NonS
 VECTOR_GAMES = {
     Bilinear: lambda: Bilinear([[1.0, -2.0], [0.5, 3.0]], [0.3, -0.2], [1.0, 0.4]),
     Matrix: lambda: Matrix([[0.6, 0.5], [0.0, 1.0]]),
+    AbsoluteDistance: lambda: AbsoluteDistance(),
+    AlmostBilinear: lambda: AlmostBilinear(0.2, Player.GENERATOR),
+    BellGaussian: lambda: BellGaussian(1.3),
+    ChaseCosine: lambda: ChaseCosine(),
+    DoubleWell: lambda: DoubleWell(1.5, 0.7),
+    ExponentialCosine: lambda: ExponentialCosine(1.3),
+    Forsaken: lambda: Forsaken(0.4),
+    ForsakenSwapped: lambda: ForsakenSwapped(0.4),
+    FourierCounterexample: lambda: FourierCounterexample(),
+    FourierGame: lambda: FourierGame.random(2, 7),
+    GlobalForsaken: lambda: GlobalForsaken(),
+    GrossRational: lambda: GrossRational(),
+    Letcher: lambda: Letcher(),
+    MonkeySaddle: lambda: MonkeySaddle(),
+    Parrilo: lambda: Parrilo(),
+    PolarGame: lambda: PolarGame(0.7),
+    PolynomialGame: lambda: PolynomialGame([[0.1, -0.4, 0.5], [1.0, -2.0, 0.3], [0.2, 0.6, -0.7], [0.3, 0.0, 0.9]]),
+    Ratio: lambda: Ratio([[-0.6, -0.3, 0.2], [0.6, -0.3, 0.1]], [[0.9, 0.5, 0.7], [0.8, 0.4, 0.6]]),
+    SaddleQuadratic: lambda: SaddleQuadratic(0.6),
+    SeparableWells: lambda: SeparableWells(
+        [[1.0, 0.3, 0.2], [-0.2, 0.8, 0.5]], [[0.5, 0.1], [-0.4, 0.7]], [1.0, 3.0], [[0.2, 0.4, -0.1]], [2.0]
+    ),
+    SilentDuel: lambda: SilentDuel(),
+    SquaredDistance: lambda: SquaredDistance(3),
+    WeakMintyQuadratic: lambda: WeakMintyQuadratic(2.0, 0.3),
+    WeirdSaddle: lambda: WeirdSaddle(),
 }
-"""Games on R^2."""
 POSITION_RULES = {
     SGD: lambda: SGD(Polynomial(0.3, 0.5)),
+    Still: lambda: Still(),
     Adam: lambda: Adam(0.03, 0.5, 0.8),
+    OptimisticAdam: lambda: OptimisticAdam(0.03, 0.5, 0.8),
     RMSProp: lambda: RMSProp(0.03, 0.9),
     Langevin: lambda: Langevin(0.03, 0.2),
     PreconditionedLangevin: lambda: PreconditionedLangevin(0.03, 0.2, 0.9, 0.1),
 }
-WEIGHT_RULES = {Frozen: lambda: Frozen(), EntropicMirrorDescent: lambda: EntropicMirrorDescent(0.3, 0.1)}
+WEIGHT_RULES = {
+    Frozen: lambda: Frozen(),
+    EntropicMirrorDescent: lambda: EntropicMirrorDescent(0.3, 0.1),
+    FictitiousPlay: lambda: FictitiousPlay(2.5),
+}
 SCHEDULES = {
     Constant: lambda: Constant(0.3),
     Exponential: lambda: Exponential(0.3, 0.9),
     Polynomial: lambda: Polynomial(0.3, 0.5, 4.0),
     Cosine: lambda: Cosine(0.3, 0.7, 10, 3),
+    Growth: lambda: Growth(1.0, 1.1, 7.0),
 }
 RULES = PlayerRules(Adam(0.05, 0.5), EntropicMirrorDescent(0.2)), PlayerRules(Langevin(0.05, 0.1), Frozen())
 DYNAMICS = {
     Simultaneous: lambda: Simultaneous(*RULES),
     Alternating: lambda: Alternating(*RULES, critic_steps=3),
     Extragradient: lambda: Extragradient(*RULES),
+    Lookahead: lambda: Lookahead(Extragradient(*RULES), 2, 0.3),
+    Optimistic: lambda: Optimistic(*RULES, optimism=0.7),
+    PastExtragradient: lambda: PastExtragradient(*RULES),
+    ProximalPoint: lambda: ProximalPoint(*RULES, max_iterations=6),
+    Reflected: lambda: Reflected(*RULES),
+    AdaptiveConicMirrorProx: lambda: AdaptiveConicMirrorProx(birth_interval=2, candidates=6),
+    ConicMirrorProx: lambda: ConicMirrorProx(*RULES, sweeps=3),
+    OpponentAveraging: lambda: OpponentAveraging(*RULES, replacement=Polynomial(1.0, 1.0), capacity=4),
+    MirrorLangevin: lambda: MirrorLangevin(*RULES, 3, 0.5, 0.7, co_evolving=False),
+    MirrorProxLangevin: lambda: MirrorProxLangevin(*RULES, 3, 0.5, 0.7),
+    DoubleOracle: lambda: DoubleOracle(Adam(0.05, 0.5), Langevin(0.05, 0.1), EnumeratedSupports(), 3, 0.1),
+    ExtragradientPlus: lambda: ExtragradientPlus(Polynomial(0.05, 0.5), 0.4),
+    AdaptiveExtragradientPlus: lambda: AdaptiveExtragradientPlus(0.05, -0.3, 1.2),
+    CurvatureExtragradientPlus: lambda: CurvatureExtragradientPlus(-0.3, 1.2, power_iterations=3),
+    BiasCorrectedExtragradientPlus: lambda: BiasCorrectedExtragradientPlus(0.05, Polynomial(0.5, 1.0, 4.0)),
+    Consensus: lambda: Consensus(0.05, 0.3),
+    Competitive: lambda: Competitive(0.05, 1e-6),
 }
 NETWORKS = {
     MLPGenerator: lambda: MLPGenerator([1, 4, 4], latent_dim=3, width=5, depth=2),

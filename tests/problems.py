@@ -1,11 +1,13 @@
 """Problems whose answers are known, small networks in double precision, and oracles that watch the dynamics."""
 
+import itertools
 from typing import NamedTuple
 
 import torch
 
 from mixnash.core.feedback import GameOracle, feedback
 from mixnash.core.games.vectors import VECTOR, VECTOR_NETWORKS
+from mixnash.core.matrix_solver import AbstractMatrixSolver
 from mixnash.core.population import make_population, stack
 from mixnash.core.random import stream
 from mixnash.core.rules.base import AbstractPositionRule, PlayerRules
@@ -62,6 +64,40 @@ def matrix_gap(row_losses, column_losses):
     return float((-column_losses).max() - row_losses.min())
 
 
+class EnumeratedSupports(AbstractMatrixSolver):
+    """Equilibria of small matrices: the square submatrix whose equalising strategies no deviation beats."""
+
+    def solve(self, payoff):
+        rows, columns = payoff.shape
+        best = None
+        for count in range(1, min(rows, columns) + 1):
+            for own in itertools.combinations(range(rows), count):
+                for other in itertools.combinations(range(columns), count):
+                    found = self._equalise(payoff, list(own), list(other))
+                    if found is not None and (best is None or found[0] < best[0] - 1e-12):
+                        best = found
+        return best[1], best[2]
+
+    @staticmethod
+    def _equalise(payoff, own, other):
+        """The gap of the strategies on two supports that make the opponent indifferent, if there are any."""
+        block, count = payoff[own][:, other], len(own)
+        system = payoff.new_zeros(count + 1, count + 1)
+        system[:count, :count], system[:count, -1], system[-1, :count] = block, -1, 1
+        transposed = system.clone()
+        transposed[:count, :count] = block.T
+        right = payoff.new_zeros(count + 1)
+        right[-1] = 1
+        if min(float(torch.linalg.det(one).abs()) for one in (system, transposed)) < 1e-12:
+            return None
+        q, p = (torch.linalg.solve(one, right)[:-1] for one in (system, transposed))
+        if min(float(p.min()), float(q.min())) < -1e-9:
+            return None
+        full_p, full_q = payoff.new_zeros(len(payoff)), payoff.new_zeros(payoff.shape[1])
+        full_p[own], full_q[other] = p.clamp_min(0), q.clamp_min(0)
+        return float((full_p @ payoff).max() - (payoff @ full_q).min()), full_p, full_q
+
+
 # ---------------------------------------------------------------------- vectors in place of networks
 
 
@@ -112,6 +148,13 @@ class SpyOracle(AbstractOracle):
     def project(self, player, params):
         self.calls.append(player)
         return self.oracle.project(player, params)
+
+    def propose(self, player, shape, rng):
+        self.calls.append("propose")
+        return self.oracle.propose(player, shape, rng)
+
+    def unwrap(self, player, params, reference):
+        return self.oracle.unwrap(player, params, reference)
 
 
 class Still(AbstractPositionRule):

@@ -60,11 +60,14 @@ def test_all_pairs_at_once_equal_the_double_loop_for_single_particles(variant, s
 @SIDES
 @pytest.mark.parametrize("kind", VECTOR_GAMES)
 def test_all_pairs_at_once_equal_the_double_loop_for_vectors(kind, players):
-    profile = Profile(
-        make_population({VECTOR: normal(3, 2)}, normal(3, key=1)), make_population({VECTOR: normal(4, 2)}, normal(4))
-    )
-    problem = VECTOR_NETWORKS, profile, vector_batch(3, 2)
     game = make(VECTOR_GAMES, kind)
+    profile = Profile(
+        *(
+            make_population({VECTOR: domain.project(normal(n, domain.dim))}, normal(n, key=1))
+            for n, domain in ((3, game.minimiser), (4, game.maximiser))
+        )
+    )
+    problem = VECTOR_NETWORKS, profile, vector_batch(3, game.minimiser.dim)
     same_feedback(feedback(game, *problem, players), feedback_reference(game, *problem, players), players)
 
 

@@ -64,6 +64,11 @@ def test_guard_reports_the_first_evaluation_only():
     assert complaint(fine, first, spread) == "The loss of generator 1 became non-finite at step 6"
 
 
+def test_guard_watches_evaluations_of_different_sizes():
+    fine, spoiled = (2, [[1.0, 2.0, 3.0]], [0.0, 0.0, 0.0]), (3, [[1.0], [2.0], [3.0]], [NAN])
+    assert complaint(fine, spoiled) == "The loss of critic 0 became non-finite at step 3"
+
+
 def positions(generators, critics, log_weights=(0.0, 0.0)):
     return Profile(
         make_population({"a": torch.tensor(generators)}, torch.tensor(log_weights)),

@@ -67,6 +67,39 @@ class Exponential(AbstractSchedule):
 
 
 @final
+class Growth(AbstractSchedule):
+    r"""Geometric growth up to a limit, :math:`s_t = \min(s_0 \, r^t, s_\infty)`: lengths of inner loops.
+
+    Args:
+        start: value at update 0, positive.
+        rate: factor per update, at least 1.
+        limit: largest value, at least `start`.
+
+    Raises:
+        InvalidInputError: when an argument is outside its range.
+    """
+
+    def __init__(self, start: float, rate: float, limit: float) -> None:
+        _require_finite(start=start, rate=rate, limit=limit)
+        require(
+            0 < start <= limit, f"A growing schedule needs 0 < start <= limit, found start {start} and limit {limit}."
+        )
+        require(rate >= 1, f"The rate of a growing schedule must be at least 1, found {rate}.")
+        self.start, self.rate, self.limit = start, rate, limit
+
+    def __call__(self, step: int) -> float:
+        """s_t as in the class docstring."""
+        # Compared as logarithms first: the power itself overflows late in a run.
+        if step * math.log(self.rate) >= math.log(self.limit / self.start):
+            return self.limit
+        return min(self.start * self.rate**step, self.limit)
+
+    def bounds(self) -> tuple[float, float]:
+        """Between start and limit."""
+        return self.start, self.limit
+
+
+@final
 class Polynomial(AbstractSchedule):
     r"""Polynomial decay :math:`s_t = s_0 \, (1 + t/\tau)^{-a}` of stochastic approximation.
 

@@ -11,6 +11,7 @@ import enum
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -35,6 +36,8 @@ Players: TypeAlias = frozenset[Player]
 BOTH: Players = frozenset(Player)
 GENERATORS: Players = frozenset({Player.GENERATOR})
 CRITICS: Players = frozenset({Player.CRITIC})
+NOBODY: Players = frozenset()
+"""Asks for payoffs alone."""
 
 
 class Population(NamedTuple):
@@ -77,6 +80,17 @@ class Batch(NamedTuple):
     def pair(self, generator: int) -> "Batch":
         """The draws that the pairs (generator, every critic) see, without the particle axis."""
         return Batch(self.real[0], self.latent[generator], self.anchor[generator], self.mix[generator])
+
+    def for_generators(self, count: int) -> "Batch":
+        """The draws for `count` generators: beyond the K that they were made for, the same ones again from the first.
+
+        Every generator's own draws are as good as any, so averages stay unbiased.
+        """
+        made = self.latent.shape[0]
+        if count == made:
+            return self
+        rows = [k % made for k in range(count)]
+        return Batch(self.real, self.latent[rows], self.anchor[rows], self.mix[rows])
 
 
 @runtime_checkable
@@ -176,3 +190,27 @@ class AbstractOracle(abc.ABC):
     @abc.abstractmethod
     def project(self, player: Player, params: Params) -> Params:
         """Bring stacked positions of a player back into the player's domain."""
+
+    def propose(self, player: Player, shape: tuple[int, ...], rng: torch.Generator) -> Params | None:
+        """Fresh pure strategies of a player, independent draws from the natural law of the player's domain.
+
+        Args:
+            player: whose.
+            shape: how many, or [*games, count] for a batch of games.
+            rng: of the draws.
+
+        Returns:
+            Leaves [*shape, ...], in any precision; None where there is no natural law, such as for networks and on
+            unbounded domains.
+        """
+        del player, shape, rng
+        return None
+
+    def unwrap(self, player: Player, params: Params, reference: Params) -> Params:
+        """Positions of a player under their names nearest to `reference`, which is shaped like them.
+
+        Positions have other names on periodic domains only, where projections change them: differences of positions
+        must be taken before a projection, or after this. Elsewhere these are the positions themselves.
+        """
+        del player, reference
+        return params

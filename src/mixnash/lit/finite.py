@@ -35,7 +35,10 @@ class FiniteGuard:
             return
         steps, values, losses = zip(*self._seen, strict=True)
         self._seen = []
-        finite = torch.stack(values).isfinite().flatten(1).all(1) & torch.stack(losses).isfinite().all(1)
+        # One by one: dynamics may evaluate profiles of other sizes than the players'.
+        finite = torch.stack(
+            [one.isfinite().all() & loss.isfinite().all() for one, loss in zip(values, losses, strict=True)]
+        )
         if not bool(finite.all()):
             first = int((~finite).int().argmax())
             culprit = _culprit(values[first], losses[first])
