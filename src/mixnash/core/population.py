@@ -1,7 +1,7 @@
 r"""Mixed strategies as weighted particles :math:`\sum_k e^{a_k} \delta_{\theta_k}` (see `types.Population`)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -75,3 +75,65 @@ def entropy(log_weights: Float[Tensor, "*games K"]) -> Float[Tensor, "*games"]:
 def effective_size(log_weights: Float[Tensor, "*games K"]) -> Float[Tensor, "*games"]:
     """Effective number of particles 1 / sum_k p_k^2, from 1 to K (Kish)."""
     return 1 / log_weights.exp().square().sum(-1)
+
+
+def merge(
+    population: Population, radius: float, displacement: Callable[[Tensor, Tensor], Tensor] = torch.sub
+) -> Population:
+    """One particle in place of each group of coincident ones.
+
+    From the heaviest particle down, a particle that no group holds yet becomes the centre of one and takes in all
+    remaining particles within `radius` of it. Its position stays, for a mean may lie outside the domain and is no
+    network; its weight is the group's. The centres keep their order. Log-weights need not be normalised beforehand.
+
+    Args:
+        population: leaves [K, ...], log-weights [K].
+        radius: largest Euclidean distance over all parameters, at least 0.
+        displacement: of a leaf [K, ...] from another [...], whose norm is the distance; on a periodic domain the
+            shortest way around, so that 0 and 1 - 1e-9 coincide.
+
+    Raises:
+        InvalidInputError: when the radius is negative.
+    """
+    require(radius >= 0, f"The radius within which particles coincide must be at least 0, found {radius}.")
+    groups = torch.full_like(population.log_weights, -1, dtype=torch.long)
+    for centre in population.log_weights.argsort(descending=True, stable=True).tolist():
+        if groups[centre] < 0:
+            near = _distances(population.params, centre, displacement) <= radius
+            near[centre] = True
+            groups[near & (groups < 0)] = centre
+    centres = torch.unique(groups)
+    merged = torch.stack([population.log_weights[groups == centre].logsumexp(0) for centre in centres])
+    return Population(_select(population.params, centres), torch.log_softmax(merged, 0))
+
+
+def _distances(params: Params, centre: int, displacement: Callable[[Tensor, Tensor], Tensor]) -> Float[Tensor, " K"]:
+    squares = [displacement(leaf, leaf[centre]).square().reshape(len(leaf), -1).sum(1) for leaf in params.values()]
+    return torch.stack(squares).sum(0).sqrt()
+
+
+def _select(params: Params, indices: Tensor) -> Params:
+    return {name: leaf[indices] for name, leaf in params.items()}
+
+
+def prune(population: Population, smallest_weight: float) -> Population:
+    """Without the particles of weight `smallest_weight` or less, and the other weights scaled up to sum to one.
+
+    The heaviest particle always stays. Log-weights need not be normalised beforehand.
+
+    Args:
+        population: leaves [K, ...], log-weights [K].
+        smallest_weight: a probability in [0, 1).
+
+    Raises:
+        InvalidInputError: when the smallest weight is not a probability below 1.
+    """
+    require(
+        0 <= smallest_weight < 1,
+        f"The weight below which particles are dropped must be at least 0 and below 1, found {smallest_weight}.",
+    )
+    normalised = torch.log_softmax(population.log_weights, 0)
+    kept = normalised.exp() > smallest_weight
+    kept[normalised.argmax()] = True
+    indices = kept.nonzero().flatten()
+    return Population(_select(population.params, indices), torch.log_softmax(normalised[indices], 0))
