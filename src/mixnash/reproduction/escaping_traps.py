@@ -1,0 +1,183 @@
+r"""Max-min of :math:`f(w, x) = wx - w^2 x^2`: traps all around the equilibrium, and who gets out of them."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixnash.core.domains import Box
+from mixnash.core.dynamics.base import AbstractDynamics
+from mixnash.core.dynamics.mirror_langevin import MirrorLangevin
+from mixnash.core.dynamics.mirror_prox_langevin import MirrorProxLangevin
+from mixnash.core.dynamics.simultaneous import Simultaneous
+from mixnash.core.games.vectors import VECTOR
+from mixnash.core.games.weird_saddle import WeirdSaddle
+from mixnash.core.rules.base import PlayerRules
+from mixnash.core.rules.frozen import Frozen
+from mixnash.core.rules.langevin import Langevin
+from mixnash.core.schedules import AbstractSchedule, Cosine
+from mixnash.core.types import Population, Profile
+from mixnash.core.vector_oracle import VectorOracle
+from mixnash.figures.outcomes import success_bars
+from mixnash.reproduction.base import AbstractReproduction, Advance, Check, Findings
+from mixnash.reproduction.methods import METHODS
+
+OUTER, INNER = 1200, 100
+CALLS = OUTER * INNER
+"""Gradient calls of every method; the chains against a frozen opponent make two half calls per update."""
+SEEDS = 50
+SOLVED = 0.05
+"""|f| below this is a success: the traps have f = 1/4, the equilibrium (0, 0) has f = 0."""
+_LOOK = 500
+"""Steps between two looks at whether anything still moves."""
+CHAIN_STEP, NOISE = 0.1, 0.01
+"""Step and noise psi of the published experiment; the temperature is psi^2."""
+ANNEALED = 0.1
+"""Noise psi at which annealing begins; it ends at 0."""
+STARTS: Mapping[str, tuple[float, float] | None] = {
+    "(-0.2, -0.6)": (-0.2, -0.6),
+    "(0.926, 0.941)": (0.926, 0.941),
+    "uniform in [-2, 2]²": None,
+}
+"""(w, x): w maximises, x minimises; None: a start per seed."""
+
+
+def _rules(temperature: float | AbstractSchedule) -> tuple[PlayerRules, PlayerRules]:
+    rule = PlayerRules(Langevin(CHAIN_STEP, temperature), Frozen())
+    return rule, rule
+
+
+def _chain(temperature: float | AbstractSchedule, damping: float = 0.5, co_evolving: bool = True) -> AbstractDynamics:
+    return MirrorLangevin(*_rules(temperature), INNER, damping, damping, co_evolving)
+
+
+def _cosine(updates: int) -> AbstractSchedule:
+    return Cosine(ANNEALED**2, 0.0, updates)
+
+
+class _Entry(NamedTuple):
+    """A method and what it costs."""
+
+    make: Callable[[], AbstractDynamics]
+    calls_per_step: float
+
+
+ENTRIES: Mapping[str, _Entry] = {
+    "GDA": _Entry(lambda: METHODS["GDA"](0.05), 1),
+    "EG": _Entry(lambda: METHODS["EG"](0.05), 2),
+    "OGDA": _Entry(lambda: METHODS["OGDA"](0.05), 1),
+    "PPM": _Entry(lambda: METHODS["PPM"](0.05), 1),
+    "Lookahead GDA": _Entry(lambda: METHODS["LA-GDA"](0.05), 1),
+    "noisy GDA": _Entry(lambda: Simultaneous(*_rules(NOISE**2)), 1),
+    "noisy GDA, annealed": _Entry(lambda: Simultaneous(*_rules(_cosine(CALLS))), 1),
+    "MixedNE-LD": _Entry(lambda: _chain(NOISE**2), INNER),
+    "MixedNE-LD, no noise": _Entry(lambda: _chain(0.0), INNER),
+    "MixedNE-LD, frozen opponent": _Entry(lambda: _chain(NOISE**2, co_evolving=False), INNER),
+    "MixedNE-LD, beta 0.9": _Entry(lambda: _chain(NOISE**2, 0.9), INNER),
+    "mirror prox LD": _Entry(lambda: MirrorProxLangevin(*_rules(NOISE**2), INNER), 2 * INNER),
+    "MixedNE-LD, annealed": _Entry(lambda: _chain(_cosine(CALLS)), INNER),
+}
+"""Every method at equal gradient calls."""
+
+
+def play_seeds(entry: _Entry, start: tuple[float, float] | None, seeds: int, calls: int) -> Tensor:
+    """Final values f [seeds]; all seeds are played as one batch of games."""
+    rng = torch.Generator().manual_seed(20260 + seeds)
+    box = Box([-2.0], [2.0])
+    if start is None:
+        y, x = (box.sample(seeds, rng).unsqueeze(1) for _ in range(2))
+    else:
+        y, x = (torch.full((seeds, 1, 1), one, dtype=torch.float64) for one in start)
+    dynamics, game = entry.make(), WeirdSaddle(box, box)
+    weights = torch.zeros(seeds, 1, dtype=torch.float64)
+    state = dynamics.init(Profile(Population({VECTOR: x}, weights), Population({VECTOR: y}, weights)))
+    oracle, before = VectorOracle(game), dynamics.profile(state)
+    for step in range(1, max(1, int(calls / entry.calls_per_step)) + 1):
+        state, _ = dynamics.step(state, oracle, rng)
+        if step % _LOOK == 0:
+            now = dynamics.profile(state)
+            if _same(before, now):
+                break  # nothing has moved by one bit: there is no noise, and nothing ever will
+            before = now
+    end = dynamics.profile(state)
+    return game.payoff(end.generators.params[VECTOR], end.critics.params[VECTOR]).squeeze(-1)
+
+
+def _same(one: Profile, other: Profile) -> bool:
+    return all(torch.equal(a.params[VECTOR], b.params[VECTOR]) for a, b in zip(one, other, strict=True))
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson, 1927)."""
+    z, share = 1.959964, successes / trials
+    centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
+    reach = z / (1 + z**2 / trials) * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
+    return max(centre - reach, 0.0), min(centre + reach, 1.0)
+
+
+@final
+class EscapingTraps(AbstractReproduction):
+    """Success over 50 seeds from three starts, every method at 120,000 gradient calls.
+
+    All points of the hyperbola wx = 1/2 are stationary, none is an equilibrium. The published co-evolving chain escapes
+    them from one start; annealing its noise from 0.1 to 0 escapes them from every start.
+    """
+
+    summary = "max-min of -w²x² + wx from three starts: success of all methods over 50 seeds"
+    parts = len(ENTRIES) * len(STARTS)
+
+    def run(self, advance: Advance, short: bool) -> Findings:
+        """Shares of seeds that end at the equilibrium's value."""
+        seeds, calls = (3, 2 * INNER) if short else (SEEDS, CALLS)
+        values: dict[str, dict[str, Tensor]] = {}
+        for label, start in STARTS.items():
+            values[label] = {}
+            for name, entry in ENTRIES.items():
+                advance(f"{name} from {label}")
+                values[label][name] = play_seeds(entry, start, seeds, calls)
+        wins = {
+            label: {name: int((one.abs() < SOLVED).sum()) for name, one in row.items()} for label, row in values.items()
+        }
+        figure = success_bars(
+            list(wins),
+            list(ENTRIES),
+            np.array([[row[name] / seeds for name in ENTRIES] for row in wins.values()]),
+            np.array([[wilson(row[name], seeds)[0] for name in ENTRIES] for row in wins.values()]),
+            np.array([[wilson(row[name], seeds)[1] for name in ENTRIES] for row in wins.values()]),
+            f"Escaping the traps of wx - w²x²: seeds with |f| < {SOLVED} after {calls:,} gradient calls",
+        )
+        numbers = {
+            label: {
+                name: {
+                    "successes": wins[label][name],
+                    "seeds": seeds,
+                    "interval": wilson(wins[label][name], seeds),
+                    "median_value": float(one.median()),
+                }
+                for name, one in row.items()
+            }
+            for label, row in values.items()
+        }
+        return Findings({"success": figure}, numbers, _checks(values, wins))
+
+
+def _checks(values: dict[str, dict[str, Tensor]], wins: dict[str, dict[str, int]]) -> list[Check]:
+    near, far, _ = STARTS
+    trapped = float(values[near]["GDA"].median())
+    easy, hard, tuned = wins[near]["MixedNE-LD"], wins[far]["MixedNE-LD"], wins[far]["MixedNE-LD, annealed"]
+    everywhere = min(row["MixedNE-LD, annealed"] for row in wins.values())
+    return [
+        Check(f"value at which GDA ends from {near}", "0.25, trapped", f"{trapped:.4f}", abs(trapped - 0.25) < 1e-3),
+        Check(f"co-evolving chain from {near}", "at least 48 of 50", f"{easy} of {SEEDS}", easy >= 48),
+        Check(
+            f"co-evolving chain from {far}",
+            "54 % in an independent trial",
+            f"{hard / SEEDS:.0%}",
+            0.34 <= hard / SEEDS <= 0.74,
+        ),
+        Check(f"annealed chain from {far}", "above 54 %", f"{tuned / SEEDS:.0%}", tuned / SEEDS > 0.54),
+        Check("annealed chain, worst start", "above 54 %", f"{everywhere / SEEDS:.0%}", everywhere / SEEDS > 0.54),
+    ]

@@ -1,0 +1,32 @@
+"""All reproductions by name."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from mixnash.reproduction.base import AbstractReproduction
+from mixnash.reproduction.bilinear_trajectories import BilinearTrajectories
+from mixnash.reproduction.convergence_rates import ConvergenceRates
+from mixnash.reproduction.escaping_traps import EscapingTraps
+from mixnash.reproduction.mixed_equilibria import MixedEquilibria
+from mixnash.reproduction.mixed_rates import MixedRates
+from mixnash.reproduction.outcome_matrix import OutcomeMatrix
+from mixnash.reproduction.particle_games import ParticleGames
+from mixnash.reproduction.saddles import Saddles
+from mixnash.reproduction.spurious_attractors import SpuriousAttractors
+from mixnash.reproduction.weak_minty import WeakMinty
+
+REPRODUCTIONS: Mapping[str, AbstractReproduction] = MappingProxyType(
+    {
+        "bilinear-trajectories": BilinearTrajectories(),
+        "convergence-rates": ConvergenceRates(),
+        "saddles": Saddles(),
+        "spurious-attractors": SpuriousAttractors(),
+        "weak-minty": WeakMinty(),
+        "outcome-matrix": OutcomeMatrix(),
+        "escaping-traps": EscapingTraps(),
+        "mixed-rates": MixedRates(),
+        "mixed-equilibria": MixedEquilibria(),
+        "particle-games": ParticleGames(),
+    }
+)
+"""In the order of `--all`."""
