@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mixnash.cli import main, train
-from mixnash.lit.parse_errors import parse_sentence
+from mixnash.parse_errors import parse_sentence
 from training import REPOSITORY, TINY, tiny_config
 
 MODEL = "--model.init_args."

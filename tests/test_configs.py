@@ -1,5 +1,6 @@
 """Every configuration in the repository runs; a new file joins by itself."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from mixnash.core.games.base import AbstractAdversarialGame, AbstractGame
 from mixnash.core.rules.base import AbstractPositionRule, AbstractWeightRule
 from mixnash.data.base import AbstractDataModule
 from mixnash.networks.base import AbstractCritic, AbstractGenerator
+from mixnash.solving.cli import run as solve
+from mixnash.solving.write import FILES
 from plugins import discover
 from training import REPOSITORY, TINY, tiny_config
 
 CONFIGS = REPOSITORY / "configs"
 EXPERIMENTS = sorted((CONFIGS / "experiment").glob("*.yaml"))
+TOYS = sorted((CONFIGS / "toy").glob("*.yaml"))
 
 KINDS: dict[str, list[type]] = {
     "data": [AbstractDataModule],
@@ -81,7 +85,7 @@ def kind_of(path: Path) -> type:
 
 def test_every_folder_holds_configurations_and_every_configuration_is_in_a_known_folder():
     folders = {path.parent.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml")}
-    assert folders == {*KINDS, "experiment"}
+    assert folders == {*KINDS, "experiment", "toy"}
 
 
 @over(sorted(CONFIGS.rglob("*.yaml")))
@@ -120,6 +124,25 @@ def test_experiment_runs_and_its_saved_configuration_runs_again_to_the_same_end(
 
 KEEP = ["--trainer.callbacks+={class_path: mixnash.lit.callbacks.last_checkpoint.LastCheckpoint}"]
 """The saved configuration is run without pictures, which take longer than its three steps."""
+
+
+@over(TOYS)
+def test_toy_is_named_after_its_file_and_says_what_to_expect(path):
+    assert yaml.safe_load(path.read_text())["name"] == path.stem
+    header = path.read_text().split("\nname:")[0].splitlines()
+    assert all(line.startswith("#") for line in header)
+    assert any(line.startswith("# Expect: ") for line in header)
+
+
+@over(TOYS)
+def test_toy_is_solved_for_a_few_steps(path, tmp_path):
+    folder = solve(["--config", str(path), "--steps=3", "--record_every=1", "--output", str(tmp_path / "here")])
+    assert {one.name for one in folder.iterdir()} == set(FILES)
+    lines = json.loads((folder / "table.json").read_text())["rows"]
+    assert [one["dynamics"] for one in lines if one["iterate"] == "last"] == list(
+        yaml.safe_load(path.read_text())["dynamics"]
+    )
+    assert all(one["value"] is not None for one in lines)
 
 
 @over(FRAGMENTS)

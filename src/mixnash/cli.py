@@ -20,9 +20,9 @@ from mixnash.lit.base import AbstractGAN
 from mixnash.lit.callbacks.run_record import RunRecord
 from mixnash.lit.checkpoints import read_checkpoint
 from mixnash.lit.jsonl_logger import JsonLinesLogger
-from mixnash.lit.parse_errors import parse_sentence
 from mixnash.lit.run_folder import CLAIMED, claim_run_folder, discard_unused, resumable_run, shared_run_folder
 from mixnash.lit.tensorboard import StepTensorBoardLogger
+from mixnash.parse_errors import parse_sentence
 
 BASE = Path(__file__).with_name("base.yaml")
 """The defaults that every run starts from."""

@@ -36,11 +36,25 @@ def _sample(words: list[str]) -> None:
     sample(words, prog="mixnash sample")
 
 
+def _solve(words: list[str]) -> None:
+    from mixnash.solving.cli import main as solve
+
+    solve(words, prog="mixnash solve")
+
+
+def _reproduce(words: list[str]) -> None:
+    from mixnash.reproduction.cli import main as reproduce
+
+    reproduce(words)
+
+
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         "train": Command("train, validate or continue a run, as train.py does", _train),
         "evaluate": Command("score a finished run and write a report, as evaluate.py does", _evaluate),
+        "reproduce": Command("regenerate figures and tables with known answers", _reproduce),
         "sample": Command("draw samples from a finished run into a file or a folder", _sample),
+        "solve": Command("run dynamics on a game with a known answer, side by side", _solve),
     }
 )
 """What can follow `mixnash`."""
@@ -49,6 +63,7 @@ _EXAMPLES = """examples:
   mixnash train fit --config configs/experiment/gaussians25.yaml
   mixnash evaluate --run runs/gaussians25/version_0
   mixnash sample --run runs/gaussians25/version_0 --num_samples 1000 --output samples.npz
+  mixnash solve --config configs/toy/bilinear.yaml
 
 Each command explains its own options with --help."""
 

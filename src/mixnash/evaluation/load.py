@@ -14,7 +14,7 @@ from mixnash.core.errors import InvalidInputError, require
 from mixnash.data.base import AbstractDataModule
 from mixnash.lit.base import AbstractGAN
 from mixnash.lit.checkpoints import CONFIG, read_checkpoint
-from mixnash.lit.parse_errors import parse_sentence
+from mixnash.parse_errors import parse_sentence
 
 
 class LoadedRun(NamedTuple):

@@ -1,0 +1,70 @@
+"""Curves of errors over gradient calls."""
+
+import math
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from mixnash.core.games.vectors import VECTOR
+from mixnash.core.population import weights
+from mixnash.core.types import BOTH, Population, Profile
+from mixnash.figures.arrays import Array
+from mixnash.figures.rates import RateCurve, RatePanel, rates
+from mixnash.solving.history import History, take
+from mixnash.solving.solve import Solution
+
+_POINTS = 1000  # of a curve
+
+
+def gap_curves(solution: Solution) -> Figure:
+    """Nikaido-Isoda error on the matrix of a finite game: last iterates, and averages of what was played."""
+    oracle = solution.problem.exact_oracle()
+    curves: dict[str, tuple[Array, Array]] = {}
+    for name, history in solution.histories.items():
+        kept = _spread(history)
+        iterates = {name: kept.profiles}
+        if solution.problem.averages:
+            iterates[f"{name}, average"] = _averages(kept)
+        for label, profiles in iterates.items():
+            seen = oracle.feedback(profiles, BOTH)
+            curves[label] = kept.gradient_calls, (-seen.critic_losses).amax(-1) - seen.generator_losses.amin(-1)
+    return _rates(solution, curves, "Nikaido-Isoda error")
+
+
+def _averages(history: History) -> Profile:
+    players = zip(history.profiles, history.averages, strict=True)
+    return Profile(*(player._replace(log_weights=mean.log()) for player, mean in players))
+
+
+def gradient_curves(solution: Solution) -> Figure:
+    """Length of the field, with every particle's square weighted."""
+    oracle = solution.problem.exact_oracle()
+    curves: dict[str, tuple[Array, Array]] = {}
+    for name, history in solution.histories.items():
+        kept = _spread(history)
+        seen = oracle.feedback(kept.profiles, BOTH)
+        assert seen.generator_grads is not None
+        assert seen.critic_grads is not None
+        x, y = kept.profiles
+        squares = _square(x, seen.generator_grads[VECTOR]) + _square(y, seen.critic_grads[VECTOR])
+        curves[name] = kept.gradient_calls, squares.sqrt()
+    return _rates(solution, curves, "gradient norm")
+
+
+def _rates(solution: Solution, curves: dict[str, tuple[Array, Array]], ylabel: str) -> Figure:
+    drawn = [RateCurve(name, calls[1:], errors[1:]) for name, (calls, errors) in curves.items()]
+    return rates([RatePanel("", drawn, [], ylabel)], solution.title, "gradient calls")
+
+
+def _square(player: Population, grads: Tensor) -> Tensor:
+    return (weights(player) * grads.square().sum(-1)).sum(-1)
+
+
+def _spread(history: History) -> History:
+    """As many records as can be told apart on a logarithmic axis."""
+    count = len(history.steps)
+    if count <= _POINTS:
+        return history
+    kept = torch.logspace(0, math.log10(count), _POINTS, dtype=torch.float64).round().long()
+    return take(history, torch.tensor(sorted(set((kept - 1).tolist()))))

@@ -1,0 +1,1 @@
+"""Where the players begin; one file per kind."""
