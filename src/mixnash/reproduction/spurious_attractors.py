@@ -82,7 +82,7 @@ class SpuriousAttractors(AbstractReproduction):
     def _almost_bilinear(short: bool) -> FieldPanel:
         game = AlmostBilinear(EPSILON, Player.CRITIC)
         runs = {
-            name: follow(METHODS[name](0.05), game, ([0.1], [0.1]), 10 if short else 4000)
+            name: follow(METHODS[name](0.05), game, ([0.1], [0.1]), 10 if short else 8000)
             for name in ("altGDA", "EG", "EG+ ½", "LA-EG", "CurvatureEG+")
         }
         return panel("almost bilinear, from (0.1, 0.1)", game, runs, (-1.6, 1.6, -1.6, 1.6), [(0, 0)])
@@ -145,16 +145,14 @@ class SpuriousAttractors(AbstractReproduction):
 
 def _law_figure(radii: dict[str, _Radius]) -> Figure:
     found = sorted(radii.values())
-    fine = np.linspace(min(one.damping for one in found), EPSILON / 2, 200)
-    law = np.array([predicted_radius(one, 1.0) for one in fine])
-    curves = [
-        RateCurve("sqrt(4/3 (1 - 2ch/ε))", fine, law, None),
-        RateCurve(
-            "measured", np.array([one.damping for one in found]), np.array([one.measured for one in found]), None
-        ),
-    ]
+    fine = np.linspace(min(one.damping for one in found), max(one.damping for one in found), 400)
+    curves = [RateCurve("law", fine, np.array([predicted_radius(one, 1.0) for one in fine]), None)]
+    for name, dead in (("measured", False), ("measured, no cycle", True)):
+        kept = [one for one in found if (one.predicted == 0) == dead]
+        dampings, measured = ([one.damping for one in kept], [one.measured for one in kept])
+        curves.append(RateCurve(name, np.array(dampings), np.array(measured), None))
     return rates(
-        [RatePanel("", curves, [], "radius of the cycle")],
+        [RatePanel("radius sqrt(4/3 (1 - 2ch/0.1))", curves, [], "radius of the cycle")],
         "Effective damping on the almost bilinear game",
         "damping c h",
         logx=False,
