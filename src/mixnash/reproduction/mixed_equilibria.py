@@ -1,5 +1,6 @@
 """Every continuous game with a known mixed equilibrium, solved by one particle method with one set of defaults."""
 
+import math
 from typing import NamedTuple, final
 
 import torch
@@ -11,7 +12,7 @@ from mixnash.core.dynamics.base import AbstractDynamics
 from mixnash.core.dynamics.extragradient import Extragradient
 from mixnash.core.games.known import KNOWN_GAMES, KnownGame
 from mixnash.core.games.silent_duel import SilentDuel
-from mixnash.core.games.vectors import VECTOR
+from mixnash.core.games.vectors import VECTOR, AbstractVectorGame
 from mixnash.core.population import make_population, weights
 from mixnash.core.rules.base import PlayerRules
 from mixnash.core.rules.entropic import EntropicMirrorDescent
@@ -21,13 +22,14 @@ from mixnash.core.vector_oracle import FiniteOracle, VectorOracle
 from mixnash.equilibrium.nikaido_isoda import nikaido_isoda
 from mixnash.figures.strategies import Atoms, Density, MixedPanel, mixed_strategies
 from mixnash.reproduction.base import AbstractReproduction, Advance, Check, Findings
+from mixnash.solving.recording import RecordingOracle
 
 STEPS = 1000
 PARTICLES = {1: 20, 2: 25}
 """Per player, by the dimension of its strategies."""
 SOLVED = 1e-3
-DUEL_GRID, DUEL_STEPS = 801, 8000
-"""For the one discontinuous game: weights on a grid of midpoints."""
+DUEL_COARSE, DUEL_FINE, DUEL_STEPS = 200, 1600, 6000
+"""For the one discontinuous game: points of the two grids, and steps on the second."""
 SHOWN = (
     "forsaken_hsieh",
     "bell_gauss_2",
@@ -78,11 +80,40 @@ def solve(known: KnownGame, start: Profile, dynamics: AbstractDynamics, oracle: 
 
 
 def duel(known: KnownGame, steps: int) -> Solved:
-    """Mirror prox on the weights alone: positions have no useful gradient where the payoff jumps."""
-    domain = known.game.minimiser
-    start = Profile(*(make_population({VECTOR: even_points(domain, DUEL_GRID)}) for _ in range(2)))
+    """Averages of mirror prox on weights alone: positions have no useful gradient where the payoff jumps.
+
+    A coarse grid finds where the mass is. The second one has spacing proportional to t there: the payoff jumps by
+    2 t^2 times the mass at t, so a density of the order t^-3 then makes all jumps alike.
+    """
+    coarse = even_points(known.game.minimiser, DUEL_COARSE)
+    first = _averaged_weights(known.game, coarse, max(steps // 3, 1))
+    support = coarse[torch.maximum(*first) > first[0].max() * 1e-3]
+    low, high = float(support.min()), float(support.max())
+    spacing = 1 / DUEL_COARSE
+    fine = torch.logspace(math.log10(low - spacing), math.log10(min(high + spacing, 1.0)), DUEL_FINE).double()
+    profile = Profile(
+        *(make_population({VECTOR: fine.unsqueeze(1)}, one.log()) for one in _averaged_weights(known.game, fine, steps))
+    )
+    found = nikaido_isoda(known.game, profile)
+    return Solved(profile, found.gap, abs(found.value - known.value))
+
+
+def _averaged_weights(game: AbstractVectorGame, points: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """Time-averages of the weights that mirror prox plays on given points."""
+    population = make_population({VECTOR: points.reshape(-1, 1)})
+    start = Profile(population, population)
     rules = PlayerRules(Still(), EntropicMirrorDescent(1.0, floor=-700.0))
-    return solve(known, start, Extragradient(rules, rules), FiniteOracle.on(known.game, start), steps)
+    dynamics, rng = Extragradient(rules, rules), torch.Generator()
+    oracle = RecordingOracle(FiniteOracle.on(game, start))
+    state = dynamics.init(start)
+    sums = [torch.zeros(len(points), dtype=torch.float64) for _ in start]
+    for _ in range(steps):
+        state, _ = dynamics.step(state, oracle, rng)
+        played = oracle.played()
+        assert played is not None
+        for total, one in zip(sums, played, strict=True):
+            total += weights(one)
+    return sums[0] / steps, sums[1] / steps
 
 
 @final
@@ -90,7 +121,7 @@ class MixedEquilibria(AbstractReproduction):
     """Adaptive conic mirror prox with births on every continuous game: 1,000 steps, one set of defaults.
 
     Starts are evenly spaced; where such a start already is the equilibrium (uniform laws on the circle) that proves
-    nothing, so a random start is reported beside it. Silent duel is discontinuous: there weights move on a grid.
+    nothing, so a random start is reported beside it. Silent duel is discontinuous: there weights move on two grids.
     """
 
     summary = "every continuous game with a known mixed equilibrium, one method, one set of defaults"
