@@ -202,6 +202,9 @@ class AbstractOracle(abc.ABC):
         Returns:
             Leaves [*shape, ...], in any precision; None where there is no natural law, such as for networks and on
             unbounded domains.
+
+        Raises:
+            InvalidInputError: when the oracle knows no other strategies than those it began with.
         """
         del player, shape, rng
         return None

@@ -1,7 +1,6 @@
 """Oracles that evaluate games on vectors and finite games directly, without networks and draws."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import final
 
 import torch
@@ -9,12 +8,10 @@ from torch import Tensor
 
 from mixnash.core.errors import InvalidInputError, NonFiniteError, require
 from mixnash.core.games.vectors import VECTOR, AbstractVectorGame
-from mixnash.core.joint import add
 from mixnash.core.linearisation import Linearisation
 from mixnash.core.population import weights
-from mixnash.core.tree import normal_like
+from mixnash.core.tree import map_params, normal_like
 from mixnash.core.types import (
-    BOTH,
     AbstractLinearisation,
     AbstractOracle,
     Feedback,
@@ -24,8 +21,6 @@ from mixnash.core.types import (
     Point,
     Profile,
 )
-
-_gradient = partial(torch.autograd.grad, materialize_grads=True)
 
 
 @final
@@ -56,7 +51,7 @@ class VectorOracle(AbstractOracle):
         self._drawn = None
 
     def feedback(self, profile: Profile, players: Players) -> Feedback:
-        """Payoffs of all pairs, and gradients of both players if any are asked for: one pass gives both.
+        """Payoffs of all pairs, and gradients of those who are asked for.
 
         Raises:
             InvalidInputError: when the game's payoff has the wrong shape.
@@ -64,21 +59,13 @@ class VectorOracle(AbstractOracle):
         if not players:
             return self._payoffs(profile)
         x, y = profile.generators.params[VECTOR], profile.critics.params[VECTOR]
-        if x.shape[-2] == 1 and y.shape[-2] == 1:
+        x = x.detach().requires_grad_(Player.GENERATOR in players)
+        y = y.detach().requires_grad_(Player.CRITIC in players)
+        if self.game.zero_sum and x.shape[-2] == 1 and y.shape[-2] == 1:
             seen = self._single(x, y)
         else:
             seen = self._weighted(x, y, weights(profile.generators), weights(profile.critics))
-        if self._noise > 0:
-            noisy = add(self._field(seen), self._noise, self._noise_like(seen))
-            seen = seen._replace(generator_grads=noisy.generators, critic_grads=noisy.critics)
-        return (
-            seen._replace(
-                generator_grads=seen.generator_grads if Player.GENERATOR in players else None,
-                critic_grads=seen.critic_grads if Player.CRITIC in players else None,
-            )
-            if players != BOTH
-            else seen
-        )
+        return seen if self._noise == 0 else self._noisy(seen, profile)
 
     def _payoffs(self, profile: Profile) -> Feedback:
         """Without gradients."""
@@ -90,35 +77,31 @@ class VectorOracle(AbstractOracle):
         return Feedback(terms.value, row, column, None, None)
 
     def _single(self, x: Tensor, y: Tensor) -> Feedback:
-        """One particle each: there is nothing to weigh, and small games are all overhead."""
-        x, y = x.detach().requires_grad_(), y.detach().requires_grad_()
-        if not self.game.zero_sum:
-            terms = self.game.pair_terms(x, y)
-            self._check(terms.value, x.shape[:-1])
-            value, critic_loss = terms.value.detach(), terms.critic_loss.detach()
-            (grad_x,) = _gradient(terms.generator_loss, x, torch.ones_like(value), retain_graph=True)
-            (grad_y,) = _gradient(terms.critic_loss, y, torch.ones_like(value))
-            return Feedback(value.unsqueeze(-1), value, critic_loss, {VECTOR: grad_x}, {VECTOR: grad_y})
+        """One particle each in a zero-sum game: there is nothing to weigh, and small games are all overhead."""
         payoff = self.game.payoff(x, y)
         self._check(payoff, x.shape[:-1])
-        grad_x, grad_y = _gradient(payoff, (x, y), torch.ones_like(payoff))
+        grads = iter(_gradients(payoff, [one for one in (x, y) if one.requires_grad], torch.ones_like(payoff)))
+        grad_x = {VECTOR: next(grads)} if x.requires_grad else None
+        grad_y = {VECTOR: -next(grads)} if y.requires_grad else None
         value = payoff.detach()
-        return Feedback(value.unsqueeze(-1), value, -value, {VECTOR: grad_x}, {VECTOR: -grad_y})
+        return Feedback(value.unsqueeze(-1), value, -value, grad_x, grad_y)
 
     def _weighted(self, x: Tensor, y: Tensor, p: Tensor, q: Tensor) -> Feedback:
         """All pairs in one pass forward, and one pass back per player, weighed by the opponent's probabilities."""
-        x, y = x.detach().unsqueeze(-2).requires_grad_(), y.detach().unsqueeze(-3).requires_grad_()
-        terms = self.game.pair_terms(x, y)
-        self._check(terms.value, (*x.shape[:-2], y.shape[-2]))
+        terms = self.game.pair_terms(x.unsqueeze(-2), y.unsqueeze(-3))
+        self._check(terms.value, (*x.shape[:-1], y.shape[-2]))
         value, critic_loss = terms.value.detach(), terms.critic_loss.detach()
-        (grad_x,) = _gradient(terms.generator_loss, x, q.unsqueeze(-2).expand_as(value), retain_graph=True)
-        (grad_y,) = _gradient(terms.critic_loss, y, p.unsqueeze(-1).expand_as(value))
+        grad_x = grad_y = None
+        if x.requires_grad:
+            (grad_x,) = _gradients(terms.generator_loss, [x], q.unsqueeze(-2).expand_as(value))
+        if y.requires_grad:
+            (grad_y,) = _gradients(terms.critic_loss, [y], p.unsqueeze(-1).expand_as(value))
         return Feedback(
             value,
             (value @ q.unsqueeze(-1)).squeeze(-1),
             (p.unsqueeze(-2) @ critic_loss).squeeze(-2),
-            {VECTOR: grad_x.squeeze(-2)},
-            {VECTOR: grad_y.squeeze(-3)},
+            None if grad_x is None else {VECTOR: grad_x},
+            None if grad_y is None else {VECTOR: grad_y},
         )
 
     def _check(self, value: Tensor, shape: Sequence[int]) -> None:
@@ -129,28 +112,32 @@ class VectorOracle(AbstractOracle):
             f"{tuple(value.shape)}: reduce over the last axis only.",
         )
 
-    @staticmethod
-    def _field(seen: Feedback) -> Point:
-        assert seen.generator_grads is not None
-        assert seen.critic_grads is not None
-        return Point(seen.generator_grads, seen.critic_grads)
-
-    def _noise_like(self, seen: Feedback) -> Point:
+    def _noisy(self, seen: Feedback, profile: Profile) -> Feedback:
         if self._drawn is None:
             assert self._rng is not None
-            like = self._field(seen)
-            self._drawn = Point(normal_like(like.generators, self._rng), normal_like(like.critics, self._rng))
-        return self._drawn
+            generators, critics = (normal_like(one.params, self._rng) for one in profile)
+            self._drawn = Point(generators, critics)
+
+        def add(grads: Params | None, noise: Params) -> Params | None:
+            return grads and map_params(lambda leaf, draw: leaf.add(draw, alpha=self._noise), grads, noise)
+
+        return seen._replace(
+            generator_grads=add(seen.generator_grads, self._drawn.generators),
+            critic_grads=add(seen.critic_grads, self._drawn.critics),
+        )
 
     def linearise(self, profile: Profile) -> AbstractLinearisation:
         """The derivative of the field without its noise."""
         x, y = (one.params[VECTOR].detach().requires_grad_() for one in profile)
+        leaves = Point({VECTOR: x}, {VECTOR: y})
+        if self.game.zero_sum and x.shape[-2] == 1 and y.shape[-2] == 1:
+            return _SinglePair(self.game.payoff(x, y), leaves)
         terms = self.game.pair_terms(x.unsqueeze(-2), y.unsqueeze(-3))
         p, q = weights(profile.generators), weights(profile.critics)
         return Linearisation.of_losses(
             (terms.generator_loss * q.unsqueeze(-2)).sum(),
             (terms.critic_loss * p.unsqueeze(-1)).sum(),
-            Point({VECTOR: x}, {VECTOR: y}),
+            leaves,
         )
 
     def project(self, player: Player, params: Params) -> Params:
@@ -217,6 +204,49 @@ class FiniteOracle(AbstractOracle):
         """The parameters themselves."""
         del player
         return params
+
+    def propose(self, player: Player, shape: tuple[int, ...], rng: torch.Generator) -> Params | None:
+        """Refused: positions do not count here."""
+        del player, shape, rng
+        raise InvalidInputError(
+            "A finite oracle cannot evaluate new strategies: play games.matrix.Matrix on the vertices of the simplices "
+            "in its place, or a dynamics without births (birth_interval 0)."
+        )
+
+
+@final
+class _SinglePair(AbstractLinearisation):
+    r"""J = S H of one particle each in a zero-sum game, with the signs :math:`S = \mathrm{diag}(1, -1)`.
+
+    As the Hessian H is symmetric, each product is one pass back.
+    """
+
+    def __init__(self, payoff: Tensor, leaves: Point) -> None:
+        flat = [one[VECTOR] for one in leaves]
+        self._hessian = Linearisation(_gradients(payoff, flat, torch.ones_like(payoff), differentiable=True), leaves)
+
+    def pullback(self, cotangent: Point) -> Point:
+        """H S c."""
+        return self._hessian.pullback(_against(cotangent))
+
+    def pushforward(self, tangent: Point) -> Point:
+        """S H v."""
+        return _against(self._hessian.pullback(tangent))
+
+
+def _against(point: Point) -> Point:
+    return point._replace(critics={VECTOR: -point.critics[VECTOR]})
+
+
+def _gradients(
+    output: Tensor, leaves: Sequence[Tensor], cotangent: Tensor, differentiable: bool = False
+) -> Sequence[Tensor]:
+    """One pass back; zeros where the output does not depend on a leaf."""
+    if not output.requires_grad:
+        return [torch.zeros_like(leaf) for leaf in leaves]
+    return torch.autograd.grad(
+        output, leaves, cotangent, retain_graph=True, create_graph=differentiable, materialize_grads=True
+    )
 
 
 def _zeros(params: Params) -> Params:

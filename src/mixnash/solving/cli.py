@@ -1,6 +1,8 @@
 """`mixnash solve`: dynamics on a game with a known answer, side by side."""
 
+import importlib
 import inspect
+import pkgutil
 import sys
 from argparse import ArgumentError
 from pathlib import Path
@@ -8,8 +10,10 @@ from pathlib import Path
 import jsonargparse
 from rich.console import Console
 
+from mixnash.core import dynamics, games, rules
 from mixnash.core.errors import InvalidInputError, MixnashError
 from mixnash.parse_errors import parse_sentence
+from mixnash.solving import starts
 from mixnash.solving.folder import new_folder
 from mixnash.solving.problem import Problem
 from mixnash.solving.solve import solve
@@ -21,12 +25,15 @@ SUMMARY = (
     "picture.png and config.yaml."
 )
 
-WIDTH = 140
+WIDTH = 160
 """Columns of the table where there is no terminal to fit it to."""
 
 
 def make_parser(prog: str) -> jsonargparse.ArgumentParser:
     """Everything a problem takes is an option, and a key of its file."""
+    for kind in (games, dynamics, rules, starts):  # the help lists what has been imported, and knows it by its name
+        for module in pkgutil.iter_modules(kind.__path__, f"{kind.__name__}."):
+            importlib.import_module(module.name)
     parser = jsonargparse.ArgumentParser(prog=prog, description=SUMMARY, exit_on_error=False)
     parser.add_argument("--config", action="config", help="A file such as configs/toy/bilinear.yaml.")
     parser.add_argument(
@@ -66,6 +73,8 @@ def _plain(error: Exception) -> Exception:
     while cause is not None:
         if isinstance(cause, MixnashError):
             return cause
+        if isinstance(cause, UnicodeDecodeError):
+            return InvalidInputError("The configuration is not a text file in UTF-8: give --config a YAML file.")
         cause = cause.__cause__ or cause.__context__
     return InvalidInputError(parse_sentence(str(error))) if isinstance(error, ArgumentError) else error
 

@@ -125,6 +125,11 @@ def mean_weights(history: History) -> Profile:
     return Profile(last.generators._replace(log_weights=p), last.critics._replace(log_weights=q))
 
 
+def mean_path(player: Population) -> Float[Tensor, "R dim"]:
+    """The mean strategies of a player's recorded mixtures [R, K, dim]."""
+    return torch.einsum("rk,rkd->rd", weights(player), player.params[VECTOR])
+
+
 def mixture(history: History) -> Profile:
     """The time-averaged mixed strategies: the particles played at the records after the first, all records alike.
 

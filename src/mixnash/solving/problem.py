@@ -1,5 +1,6 @@
 """What one file of configs/toy describes: a game, a start, and the dynamics to compare."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import final
@@ -26,7 +27,7 @@ class Problem:
         dynamics: what to run, by the name it has in the table.
         steps: how many each makes, at least 1.
         record_every: steps between two records, at least 1.
-        noise: standard deviation of Gaussian noise on every coordinate of every gradient, at least 0.
+        noise: standard deviation of Gaussian noise on every coordinate of every gradient, at least 0 and finite.
         seed: of the start, of the noise and of the rules; every dynamics sees the same streams.
         averages: whether to report time averages beside last iterates.
         equilibrium: a known equilibrium, to measure distances from.
@@ -60,7 +61,8 @@ class Problem:
         )
         require(steps >= 1, f"The number of steps must be at least 1, found {steps}.")
         require(record_every >= 1, f"record_every must be at least 1, found {record_every}.")
-        require(noise >= 0, f"The noise must be at least 0, found {noise}.")
+        require(0 <= noise < math.inf, f"The noise must be at least 0 and finite, found {noise}.")
+        require(value is None or math.isfinite(value), f"The value of a game must be finite, found {value}.")
         require(
             noise == 0 or not start.finite,
             "Noise is added to the gradients of positions, which do not move from this start: set noise to 0.",

@@ -1,6 +1,5 @@
 """The numbers that say how far a dynamics got."""
 
-import math
 from typing import NamedTuple
 
 from torch import Tensor
@@ -12,7 +11,7 @@ from mixnash.core.types import BOTH, AbstractOracle, Population, Profile
 from mixnash.solving.distances import distance
 from mixnash.solving.gaps import Gap, gap_of
 from mixnash.solving.history import DivergedError, History, mean_profile, mean_weights, mixture, take
-from mixnash.solving.outcomes import outcome_of
+from mixnash.solving.outcomes import Outcome, outcome_of
 from mixnash.solving.problem import Problem
 
 
@@ -32,7 +31,8 @@ class Reading(NamedTuple):
     """Otherwise it is a lower bound."""
     gradient_norm: float | None
     """Of the step z - P(z - V(z)), with every particle's square weighted; |V| without constraints."""
-    outcome: str
+    outcome: Outcome | None
+    """None of averages."""
     gradient_calls: float
     seconds: float
 
@@ -49,13 +49,16 @@ def read(problem: Problem, name: str, history: History, stopped: DivergedError |
     oracle, last = problem.exact_oracle(), take(history.profiles, -1)
     norm = None if problem.start.finite else residual(problem, oracle, last)
     gap = gap_of(problem, last) if stopped is None else None
-    outcome = f"diverged by step {stopped.step}" if stopped is not None else outcome_of(problem, history, gap, norm)
+    away = None if problem.equilibrium is None else distance(problem.game, last, problem.equilibrium)
+    outcome = (
+        outcome_of(problem, history, gap, norm, away) if stopped is None else Outcome("diverged", step=stopped.step)
+    )
     lines = [_reading(problem, oracle, name, "last", last, gap, norm, outcome, history)]
     if problem.averages and stopped is None:
         average = average_of(problem, history)
         norm = residual(problem, oracle, average) if is_pure(average) else None
         gap = gap_of(problem, average)
-        lines.append(_reading(problem, oracle, name, "average", average, gap, norm, "", history))
+        lines.append(_reading(problem, oracle, name, "average", average, gap, norm, None, history))
     return lines
 
 
@@ -67,7 +70,7 @@ def _reading(
     profile: Profile,
     gap: Gap | None,
     norm: float | None,
-    outcome: str,
+    outcome: Outcome | None,
     history: History,
 ) -> Reading:
     return Reading(
@@ -98,14 +101,19 @@ def average_of(problem: Problem, history: History) -> Profile:
 
 def residual(problem: Problem, oracle: AbstractOracle, profile: Profile) -> float:
     """The length of z - P(z - V(z)), every particle's square weighted."""
-    seen = oracle.feedback(profile, BOTH)
+    return float(residuals(problem, oracle, profile))
+
+
+def residuals(problem: Problem, oracle: AbstractOracle, profiles: Profile) -> Tensor:
+    """The same [...] of a batch of profiles, leaves [..., K, dim]."""
+    seen = oracle.feedback(profiles, BOTH)
     assert seen.generator_grads is not None
     assert seen.critic_grads is not None
-    minimiser = _square(profile.generators, seen.generator_grads[VECTOR], problem.game.minimiser)
-    return math.sqrt(minimiser + _square(profile.critics, seen.critic_grads[VECTOR], problem.game.maximiser))
+    minimiser = _square(profiles.generators, seen.generator_grads[VECTOR], problem.game.minimiser)
+    return (minimiser + _square(profiles.critics, seen.critic_grads[VECTOR], problem.game.maximiser)).sqrt()
 
 
-def _square(player: Population, grads: Tensor, domain: AbstractDomain) -> float:
+def _square(player: Population, grads: Tensor, domain: AbstractDomain) -> Tensor:
     points = player.params[VECTOR]
     steps = grads if isinstance(domain, Torus) else points - domain.project(points - grads)
-    return float(weights(player) @ steps.square().sum(-1))
+    return (weights(player) * steps.square().sum(-1)).sum(-1)

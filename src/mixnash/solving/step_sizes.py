@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mixnash.core.domains import AbstractDomain, Box, Euclidean
 from mixnash.core.dynamics.base import AbstractDynamics, StepRange
-from mixnash.core.errors import InvalidInputError
+from mixnash.core.errors import MixnashError
 from mixnash.core.games.vectors import VECTOR
 from mixnash.core.random import Purpose
 from mixnash.core.rules.base import PlayerRules
@@ -46,7 +46,7 @@ def unproven_steps(problem: Problem) -> list[str]:
         points = _region(problem, known)
         lipschitz = lipschitz_constant(problem.game, points).value
         rho = min(0.0, weak_minty_constant(problem.game, _joint(known), points).value)
-    except InvalidInputError:  # a field that vanishes everywhere
+    except MixnashError:  # a field that vanishes everywhere, or is not finite in places
         return []
     rho = 0.0 if -rho * lipschitz < _ROUNDING else rho
     if -rho * lipschitz > _NONE:

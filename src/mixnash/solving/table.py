@@ -29,7 +29,7 @@ def print_table(title: str, readings: Sequence[Reading], console: Console) -> No
             _number(one.value),
             _number(one.gap),
             _number(one.gradient_norm),
-            one.outcome,
+            "" if one.outcome is None else str(one.outcome),
             f"{one.gradient_calls:,.0f}",
             f"{one.seconds:.2f}",
         )

@@ -13,6 +13,7 @@ from mixnash.core.population import weights
 from mixnash.figures.encode import to_png
 from mixnash.solving.history import History
 from mixnash.solving.pictures.choose import picture
+from mixnash.solving.readings import Reading
 from mixnash.solving.solve import Solution
 
 FILES = ("trajectories.npz", "table.json", "picture.png", "config.yaml")
@@ -58,8 +59,13 @@ def _table(solution: Solution) -> dict[str, object]:
         "noise": problem.noise,
         "value": problem.value,
         "warnings": solution.warnings,
-        "rows": [{key: _plain(value) for key, value in reading._asdict().items()} for reading in solution.readings],
+        "rows": [_row(reading) for reading in solution.readings],
     }
+
+
+def _row(reading: Reading) -> dict[str, object]:
+    outcome = None if reading.outcome is None else reading.outcome._asdict()
+    return {key: _plain(value) for key, value in reading._asdict().items()} | {"outcome": outcome}
 
 
 def _plain(value: object) -> object:

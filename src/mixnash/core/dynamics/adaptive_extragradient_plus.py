@@ -10,15 +10,14 @@ from mixnash.core.dynamics.base import StepRange
 from mixnash.core.dynamics.field_dynamics import (
     AbstractFieldDynamics,
     FieldState,
+    advance,
     arrive,
     dot,
     games_of,
     join,
-    project_vector,
-    split,
 )
 from mixnash.core.errors import require
-from mixnash.core.joint import field, place, project
+from mixnash.core.joint import add, field, place, project, subtract
 from mixnash.core.schedules import AbstractSchedule, as_schedule
 from mixnash.core.types import BOTH, AbstractOracle, Feedback
 
@@ -71,13 +70,13 @@ class AdaptiveExtragradientPlus(AbstractFieldDynamics):
         step_size, games = self._step_size(state.steps), games_of(state.profile)
         oracle.resample()
         here = oracle.feedback(place(state.profile, state.base), BOTH)
-        start = join(state.base, games)
-        free = start - step_size * join(field(here), games)
-        ahead, point = project_vector(oracle, free, state.base)
-        feedback = oracle.feedback(place(state.profile, point), BOTH)
-        jump = (ahead - free) - step_size * join(field(feedback), games)
-        alpha = adaptive_relaxation(ahead - start, jump, self._curvature)
-        base = split(start + self._relaxation * alpha.unsqueeze(-1) * jump, state.base)
+        free = add(state.base, -step_size, field(here))
+        ahead = project(oracle, free)
+        feedback = oracle.feedback(place(state.profile, ahead), BOTH)
+        jump = add(subtract(ahead, free), -step_size, field(feedback))
+        forward = subtract(ahead, state.base)
+        alpha = adaptive_relaxation(join(forward, games), join(jump, games), self._curvature)
+        base = advance(state.base, self._relaxation * alpha, jump)
         numbers: dict[str, float | Tensor] = {"step_size": step_size, "relaxation": alpha}
         return arrive(state, base, project(oracle, base), numbers), feedback
 

@@ -101,15 +101,20 @@ def join(point: Point, games: int) -> Float[Tensor, "*games n"]:
 
 def split(vector: Float[Tensor, "*games n"], like: Point) -> Point:
     """The point that a vector stands for, in the shapes of `like`."""
-    games, at = vector.dim() - 1, 0
+    games = vector.dim() - 1
+    parts = iter(vector.split([leaf.shape[games:].numel() for own in like for leaf in own.values()], dim=-1))
+    return Point(*(map_params(lambda leaf: next(parts).reshape(leaf.shape), own) for own in like))
 
-    def take(leaf: Tensor) -> Tensor:
-        nonlocal at
-        count = leaf.shape[games:].numel()
-        at += count
-        return vector[..., at - count : at].reshape(leaf.shape)
 
-    return Point(*(map_params(take, own) for own in like))
+def advance(point: Point, scale: Float[Tensor, "*games"], direction: Point) -> Point:
+    """Z + scale d, with each game's own scale."""
+
+    def move(leaf: Tensor, step: Tensor) -> Tensor:
+        return torch.addcmul(leaf, scale.reshape(*scale.shape, *(1,) * (leaf.dim() - scale.dim())), step)
+
+    return Point(
+        map_params(move, point.generators, direction.generators), map_params(move, point.critics, direction.critics)
+    )
 
 
 def dot(one: Float[Tensor, "*games n"], other: Float[Tensor, "*games n"]) -> Float[Tensor, "*games"]:

@@ -187,22 +187,19 @@ def _losses(feedback: Feedback) -> tuple[Tensor, Tensor]:
 
 def _join(profile: Profile) -> Tensor:
     """Positions and log-weights of both players as one vector per game [*games, n]."""
-    games = profile.generators.log_weights.shape[:-1]
-    return torch.cat(
-        [leaf.reshape(*games, -1) for one in profile for leaf in (*one.params.values(), one.log_weights)], dim=-1
-    )
+    games = profile.generators.log_weights.dim() - 1
+    leaves = [[*(leaf.flatten(games) for leaf in one.params.values()), one.log_weights] for one in profile]
+    return torch.cat([*leaves[0], *leaves[1]], dim=-1)
 
 
 def _split(vector: Tensor, like: Profile) -> Profile:
     """The profile that a vector stands for, its log-weights normalised."""
-    games = like.generators.log_weights.shape[:-1]
-    at = 0
+    games = like.generators.log_weights.dim() - 1
+    leaves = [leaf for one in like for leaf in (*one.params.values(), one.log_weights)]
+    parts = iter(vector.split([leaf.shape[games:].numel() for leaf in leaves], dim=-1))
 
     def take(leaf: Tensor) -> Tensor:
-        nonlocal at
-        count = leaf.shape[len(games) :].numel()
-        at += count
-        return vector[..., at - count : at].reshape(leaf.shape)
+        return next(parts).reshape(leaf.shape)
 
     return Profile(
         *(Population(map_params(take, one.params), torch.log_softmax(take(one.log_weights), -1)) for one in like)

@@ -91,7 +91,7 @@ class FourierGame(AbstractScalarGame):
 
     def _waves(self, u: Tensor) -> Tensor:
         """1, cos 2 pi k u and sin 2 pi k u of u [..., 1]: [..., N]."""
-        return torch.sin(u * self._frequencies.to(u) + self._phases.to(u))
+        return torch.sin(torch.addcmul(self._phases.to(u), u, self._frequencies.to(u)))
 
 
 def _each(waves: Tensor, matrices: Tensor, rank: int) -> Tensor:

@@ -4,17 +4,17 @@ import math
 
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 
-from mixnash.core.games.vectors import VECTOR
-from mixnash.core.population import weights
-from mixnash.core.types import BOTH, Population, Profile
+from mixnash.core.games.matrix import Matrix
+from mixnash.core.types import BOTH, Profile
 from mixnash.figures.arrays import Array
 from mixnash.figures.rates import RateCurve, RatePanel, rates
-from mixnash.solving.history import History, take
+from mixnash.solving.history import History, mean_path, take
+from mixnash.solving.readings import residuals
 from mixnash.solving.solve import Solution
 
 _POINTS = 1000  # of a curve
+_GAP = "Nikaido-Isoda error"
 
 
 def gap_curves(solution: Solution) -> Figure:
@@ -29,7 +29,7 @@ def gap_curves(solution: Solution) -> Figure:
         for label, profiles in iterates.items():
             seen = oracle.feedback(profiles, BOTH)
             curves[label] = kept.gradient_calls, (-seen.critic_losses).amax(-1) - seen.generator_losses.amin(-1)
-    return _rates(solution, curves, "Nikaido-Isoda error")
+    return _rates(solution, curves, _GAP)
 
 
 def _averages(history: History) -> Profile:
@@ -37,28 +37,29 @@ def _averages(history: History) -> Profile:
     return Profile(*(player._replace(log_weights=mean.log()) for player, mean in players))
 
 
-def gradient_curves(solution: Solution) -> Figure:
-    """Length of the field, with every particle's square weighted."""
-    oracle = solution.problem.exact_oracle()
+def simplex_curves(solution: Solution, game: Matrix) -> Figure:
+    """Nikaido-Isoda error of points of the simplex that move: the mean strategies of both players."""
     curves: dict[str, tuple[Array, Array]] = {}
     for name, history in solution.histories.items():
         kept = _spread(history)
-        seen = oracle.feedback(kept.profiles, BOTH)
-        assert seen.generator_grads is not None
-        assert seen.critic_grads is not None
-        x, y = kept.profiles
-        squares = _square(x, seen.generator_grads[VECTOR]) + _square(y, seen.critic_grads[VECTOR])
-        curves[name] = kept.gradient_calls, squares.sqrt()
+        x, y = (mean_path(player) for player in kept.profiles)
+        curves[name] = kept.gradient_calls, (x @ game.matrix).amax(-1) - (y @ game.matrix.mT).amin(-1)
+    return _rates(solution, curves, _GAP)
+
+
+def gradient_curves(solution: Solution) -> Figure:
+    """Length of the projected step, as in the table; of the field without constraints."""
+    problem, oracle = solution.problem, solution.problem.exact_oracle()
+    curves: dict[str, tuple[Array, Array]] = {}
+    for name, history in solution.histories.items():
+        kept = _spread(history)
+        curves[name] = kept.gradient_calls, residuals(problem, oracle, kept.profiles)
     return _rates(solution, curves, "gradient norm")
 
 
 def _rates(solution: Solution, curves: dict[str, tuple[Array, Array]], ylabel: str) -> Figure:
     drawn = [RateCurve(name, calls[1:], errors[1:]) for name, (calls, errors) in curves.items()]
     return rates([RatePanel("", drawn, [], ylabel)], solution.title, "gradient calls")
-
-
-def _square(player: Population, grads: Tensor) -> Tensor:
-    return (weights(player) * grads.square().sum(-1)).sum(-1)
 
 
 def _spread(history: History) -> History:

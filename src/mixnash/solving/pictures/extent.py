@@ -1,8 +1,16 @@
-"""How far the domains of games on the line reach."""
+"""How far the domains of games on the line and in the plane reach."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
 
 from mixnash.core.domains import AbstractDomain, Euclidean, Torus
+from mixnash.figures.arrays import Limits
 
 _ALONE = 0.5  # beside a domain of a single point
+_PER_AXIS = 33  # points that stand for a domain of the plane
+_BESIDE = 0.05  # of the width, around what is in the plane
 
 
 def extent(domain: AbstractDomain) -> tuple[float, float] | None:
@@ -14,3 +22,19 @@ def extent(domain: AbstractDomain) -> tuple[float, float] | None:
     ends = domain.grid(2)
     low, high = float(ends.min()), float(ends.max())
     return (low, high) if low < high else (low - _ALONE, high + _ALONE)
+
+
+def window_of(domains: Sequence[AbstractDomain], points: Tensor) -> Limits:
+    """What covers domains of the plane, and the points [n, 2] where one is unbounded."""
+    if not any(isinstance(one, Euclidean) for one in domains):
+        points = torch.cat([_corners(one) for one in domains])
+    low, high = points.amin(0), points.amax(0)
+    beside = max(_BESIDE * float((high - low).max()), 1e-3)
+    (left, bottom), (right, top) = (low - beside).tolist(), (high + beside).tolist()
+    return left, right, bottom, top
+
+
+def _corners(domain: AbstractDomain) -> Tensor:
+    if isinstance(domain, Torus):
+        return torch.tensor([[0.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
+    return domain.grid(_PER_AXIS)

@@ -1,14 +1,15 @@
 """Mixed strategies on the line, in the plane, beside the known ones."""
 
+import torch
 from matplotlib.figure import Figure
 
 from mixnash.core.domains import AbstractDomain
 from mixnash.core.games.vectors import VECTOR
 from mixnash.core.population import weights
 from mixnash.core.types import Population, Profile
-from mixnash.figures.strategies import Atoms, MixedPanel, mixed_strategies
+from mixnash.figures.strategies import Atoms, MixedPanel, PlanePanel, mixed_strategies, strategies_in_plane
 from mixnash.solving.history import mixture, take
-from mixnash.solving.pictures.extent import extent
+from mixnash.solving.pictures.extent import extent, window_of
 from mixnash.solving.solve import Solution
 
 _BESIDE = 0.1  # particles in an unbounded domain
@@ -16,12 +17,7 @@ _BESIDE = 0.1  # particles in an unbounded domain
 
 def strategies(solution: Solution) -> Figure:
     """Where every dynamics put its particles: the last iterate, and the time average where averages are on."""
-    problem, known = solution.problem, solution.problem.equilibrium
-    shown: dict[str, Profile] = {}
-    for name, history in solution.histories.items():
-        shown[name] = take(history.profiles, -1)
-        if problem.averages:
-            shown[f"{name}, average"] = mixture(history)
+    problem, known, shown = solution.problem, solution.problem.equilibrium, _shown(solution)
     domain = _interval(problem.game.minimiser, problem.game.maximiser, list(shown.values()))
     panels = [
         MixedPanel(
@@ -38,8 +34,41 @@ def strategies(solution: Solution) -> Figure:
     return mixed_strategies(panels, solution.title)
 
 
+def strategies_off_the_line(solution: Solution) -> Figure:
+    """The same in the plane."""
+    problem, known, shown = solution.problem, solution.problem.equilibrium, _shown(solution)
+    found = torch.cat([player.params[VECTOR] for profile in shown.values() for player in profile])
+    limits = window_of((problem.game.minimiser, problem.game.maximiser), found)
+    panels = [
+        PlanePanel(
+            title=name,
+            minimiser=_discs(profile.generators),
+            maximiser=_discs(profile.critics),
+            known_minimiser=None if known is None else _discs(known.generators),
+            known_maximiser=None if known is None else _discs(known.critics),
+            limits=limits,
+            note=_note(solution, name),
+        )
+        for name, profile in shown.items()
+    ]
+    return strategies_in_plane(panels, solution.title)
+
+
+def _shown(solution: Solution) -> dict[str, Profile]:
+    shown: dict[str, Profile] = {}
+    for name, history in solution.histories.items():
+        shown[name] = take(history.profiles, -1)
+        if solution.problem.averages:
+            shown[f"{name}, average"] = mixture(history)
+    return shown
+
+
 def _atoms(player: Population) -> Atoms:
     return Atoms(player.params[VECTOR][:, 0], weights(player))
+
+
+def _discs(player: Population) -> Atoms:
+    return Atoms(player.params[VECTOR], weights(player))
 
 
 def _note(solution: Solution, name: str) -> str:
