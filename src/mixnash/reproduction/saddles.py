@@ -9,7 +9,7 @@ from mixnash.core.games.weird_saddle import WeirdSaddle
 from mixnash.figures.fields import field_trajectories
 from mixnash.reproduction.base import AbstractReproduction, Advance, Check, Findings
 from mixnash.reproduction.methods import METHODS
-from mixnash.reproduction.outcome_matrix import KINDS, observe
+from mixnash.reproduction.outcome_matrix import CONVERGES, CYCLES, DIVERGES, KINDS, STOPS, observe
 from mixnash.reproduction.pictures import panel
 from mixnash.reproduction.simulate import follow
 
@@ -28,11 +28,25 @@ class _Case(NamedTuple):
 
 
 _CASES = (
-    _Case("x² - y²", SaddleQuadratic(), (1.0, -0.8), 0.1, 1.2, (0,) * 6),
-    _Case("monkey saddle x³ - 3xy², step 0.05", MonkeySaddle(), (-0.3, 0.05), 0.05, 1.2, (0,) * 6),
-    _Case("monkey saddle, step 0.2", MonkeySaddle(), (-0.3, 0.05), 0.2, 1.2, (3, 3, 0, 3, 3, 3)),
-    _Case("weird saddle xy - x²y², from inside", WeirdSaddle(), (0.3, 0.3), 0.05, 1.6, (2, 1, 0, 0, 0, 0)),
-    _Case("weird saddle, from outside", WeirdSaddle(), (1.5, 1.0), 0.05, 2.2, (2,) * 6),
+    _Case("x² - y²", SaddleQuadratic(), (1.0, -0.8), 0.1, 1.2, (CONVERGES,) * 6),
+    _Case("monkey saddle x³ - 3xy², step 0.05", MonkeySaddle(), (-0.3, 0.05), 0.05, 1.2, (CONVERGES,) * 6),
+    _Case(
+        "monkey saddle, step 0.2",
+        MonkeySaddle(),
+        (-0.3, 0.05),
+        0.2,
+        1.2,
+        (DIVERGES, DIVERGES, CONVERGES, DIVERGES, DIVERGES, DIVERGES),
+    ),
+    _Case(
+        "weird saddle xy - x²y², from inside",
+        WeirdSaddle(),
+        (0.3, 0.3),
+        0.05,
+        1.6,
+        (STOPS, CYCLES, CONVERGES, CONVERGES, CONVERGES, CONVERGES),
+    ),
+    _Case("weird saddle, from outside", WeirdSaddle(), (1.5, 1.0), 0.05, 2.2, (STOPS,) * 6),
 )
 
 

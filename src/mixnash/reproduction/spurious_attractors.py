@@ -14,7 +14,7 @@ from mixnash.figures.fields import FieldPanel, field_trajectories
 from mixnash.figures.rates import RateCurve, RatePanel, rates
 from mixnash.reproduction.base import AbstractReproduction, Advance, Check, Findings
 from mixnash.reproduction.methods import METHODS
-from mixnash.reproduction.outcome_matrix import KINDS, observe
+from mixnash.reproduction.outcome_matrix import CONVERGES, CYCLES, KINDS, observe
 from mixnash.reproduction.pictures import panel
 from mixnash.reproduction.simulate import follow
 
@@ -89,7 +89,7 @@ class SpuriousAttractors(AbstractReproduction):
 
     @staticmethod
     def _forsaken(checks: list[Check], short: bool) -> FieldPanel:
-        expected = {"GDA": 1, "altGDA": 1, "EG": 1, "EG+ ½": 1, "LA-EG": 1, "CurvatureEG+": 0}
+        expected = dict.fromkeys(("GDA", "altGDA", "EG", "EG+ ½", "LA-EG"), CYCLES) | {"CurvatureEG+": CONVERGES}
         game = Forsaken()
         runs = {name: follow(METHODS[name](0.05), game, ([1.0], [-0.8]), 10 if short else 8000) for name in expected}
         for name, kind in expected.items():
@@ -133,14 +133,9 @@ class SpuriousAttractors(AbstractReproduction):
                         METHODS[name](share * critical), PolarGame(strength), ([1.0], [0.5]), 10 if short else 20_000
                     )
                     seen = observe(run, (0, 0))
-                    checks.append(
-                        Check(
-                            f"{name} on the polar game a = {strength:.3g}, {share} of the critical step {critical:.4f}",
-                            KINDS[0 if share > 1 else 1],
-                            KINDS[seen.kind],
-                            seen.kind == (0 if share > 1 else 1),
-                        )
-                    )
+                    kind = CONVERGES if share > 1 else CYCLES
+                    label = f"{name} on the polar game a = {strength:.3g}, {share} of the critical step {critical:.4f}"
+                    checks.append(Check(label, KINDS[kind], KINDS[seen.kind], seen.kind == kind))
 
 
 def _law_figure(radii: dict[str, _Radius]) -> Figure:
