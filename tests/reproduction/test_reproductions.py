@@ -78,7 +78,7 @@ def run_of(points, diverged=False, still=False):
 @pytest.mark.parametrize(
     ("run", "kind"),
     [
-        (run_of([[1.0, 0.0], [0.5, 0.5], [0.1, 0.2]]), "cycles"),
+        (run_of([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]), "cycles"),
         (run_of([[1.0, 0.0], [0.1, 0.2], [0.101, 0.2]]), "converges"),
         (run_of([[0.1, 0.2], [0.105, 0.2]]), "cycles"),  # near, but leaving
         (run_of([[1.0, 0.0], [3.0, 3.0]], still=True), "stops elsewhere"),
