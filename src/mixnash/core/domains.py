@@ -162,8 +162,7 @@ class Torus(AbstractDomain):
 
     def project(self, points: Tensor) -> Tensor:
         """The same points with coordinates in [0, 1)."""
-        wrapped = points - points.floor()
-        return torch.where(wrapped >= 1, torch.zeros_like(wrapped), wrapped)  # -1e-20 rounds to 1
+        return points.remainder(1).frac()  # the remainder of -1e-20 rounds to 1
 
     def distance(self, points: Tensor) -> Tensor:
         """Distances to the cube [0, 1]^dim of the points' standard names."""

@@ -1,5 +1,6 @@
 """The terminal's table of what every dynamics reached."""
 
+import math
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -37,6 +38,6 @@ def print_table(title: str, readings: Sequence[Reading], console: Console) -> No
 
 
 def _number(value: float | None) -> str:
-    if value is None:
+    if value is None or not math.isfinite(value):
         return "-"
     return "0" if value == 0 else f"{value:.4f}" if 1e-3 <= abs(value) < 1e4 else f"{value:.1e}"

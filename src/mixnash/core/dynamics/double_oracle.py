@@ -140,11 +140,11 @@ class DoubleOracle(AbstractDynamics):
         rule, own = (self._rules[0], mixture.generators) if generates else (self._rules[1], mixture.critics)
         oracle.resample()
         params = oracle.project(player, self._copy_heaviest(own, rng))
-        state = rule.init(params)
+        state, certain = rule.init(params), own.log_weights.new_zeros(1)
         for update in range(self._response_steps):
             if update > 0:
                 oracle.resample()
-            alone = make_population(params)
+            alone = Population(params, certain)
             if generates:
                 grads = oracle.feedback(Profile(alone, mixture.critics), GENERATORS).generator_grads
             else:

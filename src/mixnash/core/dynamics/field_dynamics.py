@@ -102,7 +102,7 @@ def join(point: Point, games: int) -> Float[Tensor, "*games n"]:
 def split(vector: Float[Tensor, "*games n"], like: Point) -> Point:
     """The point that a vector stands for, in the shapes of `like`."""
     games = vector.dim() - 1
-    parts = iter(vector.split([leaf.shape[games:].numel() for own in like for leaf in own.values()], dim=-1))
+    parts = iter(vector.split_with_sizes([leaf.shape[games:].numel() for own in like for leaf in own.values()], dim=-1))
     return Point(*(map_params(lambda leaf: next(parts).reshape(leaf.shape), own) for own in like))
 
 

@@ -196,7 +196,7 @@ def _split(vector: Tensor, like: Profile) -> Profile:
     """The profile that a vector stands for, its log-weights normalised."""
     games = like.generators.log_weights.dim() - 1
     leaves = [leaf for one in like for leaf in (*one.params.values(), one.log_weights)]
-    parts = iter(vector.split([leaf.shape[games:].numel() for leaf in leaves], dim=-1))
+    parts = iter(vector.split_with_sizes([leaf.shape[games:].numel() for leaf in leaves], dim=-1))
 
     def take(leaf: Tensor) -> Tensor:
         return next(parts).reshape(leaf.shape)

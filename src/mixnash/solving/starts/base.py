@@ -14,6 +14,9 @@ from mixnash.core.vector_oracle import VectorOracle
 ROLES = {Player.GENERATOR: "minimiser", Player.CRITIC: "maximiser"}
 """What the players of a game on vectors are called."""
 
+LARGEST = 1e100
+"""Size of coordinates whose squares and differences are numbers, with room to move."""
+
 
 class AbstractStart(abc.ABC):
     """The profile that all dynamics of a problem start from, and the oracle that they ask."""
@@ -41,12 +44,13 @@ def particles(game: AbstractVectorGame, player: Player, points: Tensor, weights:
     """A player's particles [K, dim], if they lie in the domain.
 
     Raises:
-        InvalidInputError: when a point has the wrong length or lies outside, or a weight is not positive.
+        InvalidInputError: when a point has the wrong length, lies outside, is not finite or too large, or a weight is not positive.
     """
     domain, name = game.domain(player), ROLES[player]
     found = points.shape[-1]
     require(found == domain.dim, f"Points of the {name} need {domain.dim} coordinates in this game, found {found}.")
     require(bool(torch.isfinite(points).all()), f"The start of the {name} has a coordinate that is not finite.")
+    require(float(points.abs().max()) <= LARGEST, f"The start of the {name} has a coordinate beyond {LARGEST:g}.")
     outside = ~domain.contains(points)
     where = points[int(outside.int().argmax())].tolist()
     require(
