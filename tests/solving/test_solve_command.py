@@ -116,14 +116,17 @@ def test_pure_strategies_leave_trajectories_table_picture_and_configuration(plac
     assert gda.shape == (401, 2)
     np.testing.assert_allclose(np.linalg.norm(gda, axis=1), np.sqrt(1.25) * np.sqrt(1.04) ** np.arange(401))
     found = rows(folder)
-    assert found["GDA", "last"]["outcome"] == "diverges"
+    assert found["GDA", "last"]["outcome"] == {"kind": "diverges", "radius": None, "period": None, "step": None}
+    assert found["GDA", "average"]["outcome"] is None
     assert found["GDA", "last"]["distance"] == pytest.approx(np.linalg.norm(gda[-1]))
     assert found["GDA", "last"]["gradient_norm"] == pytest.approx(np.linalg.norm(gda[-1]))
     assert found["GDA", "last"]["value"] == pytest.approx(gda[-1].prod())
     assert found["GDA", "last"]["gap"] is None
     # One turn takes 2 pi / (2 arcsin(h / 2)) steps.
-    assert found["alternating", "last"]["outcome"].startswith("cycle, radius 1.")
-    assert found["alternating", "last"]["outcome"].endswith(f"period {np.pi / np.arcsin(0.1):.4g}")
+    cycle = found["alternating", "last"]["outcome"]
+    assert cycle["kind"] == "cycle"
+    assert 1 < cycle["radius"] < 1.3
+    assert cycle["period"] == pytest.approx(np.pi / np.arcsin(0.1), rel=1e-3)
     assert found["EG", "last"]["distance"] == pytest.approx(np.sqrt(1.25) * (1 - 0.04 + 0.0016) ** 200, rel=1e-9)
     assert found["EG", "last"]["gradient_calls"] == 800
     mean = np.concatenate([arrays[f"EG/played_{role}_positions"][1:, 0] for role in ("minimiser", "maximiser")], 1)
@@ -160,7 +163,7 @@ def test_finite_game_reports_exact_errors_of_last_iterates_and_of_averages(place
     assert last["gap_is_exact"]
     assert last["gap"] == pytest.approx((p @ matrix).max() - (matrix @ q).min(), abs=1e-14)
     assert last["distance"] == pytest.approx(np.hypot(*(np.linalg.norm(a) for a in (p - [0.6, 0.4], q - [0.4, 0.6]))))
-    assert last["outcome"] == "converged"
+    assert last["outcome"]["kind"] == "converged"
     assert last["gradient_norm"] is None
     assert found["mirror prox", "average"]["gap"] > last["gap"]
     assert arrays["mirror prox/steps"].tolist() == [*range(0, 300, 7), 300]
@@ -208,9 +211,10 @@ def test_place_that_is_a_file_is_refused(place, tmp_path, capsys):
 def test_diverging_dynamics_is_reported_and_the_others_go_on(place, capsys):
     folder = run(["--config", place(BILINEAR, {"steps": 1000}), "--dynamics", json.dumps(huge_steps())])
     found = rows(folder)
-    assert found["GDA", "last"]["outcome"].startswith("diverged by step ")
+    assert found["GDA", "last"]["outcome"]["kind"] == "diverged"
+    assert found["GDA", "last"]["outcome"]["step"] > 1
     assert ("GDA", "average") not in found
-    assert found["EG", "last"]["outcome"] == "converged"
+    assert found["EG", "last"]["outcome"]["kind"] == "converged"
     assert "diverged by step" in capsys.readouterr().out
 
 
@@ -351,6 +355,9 @@ REFUSALS = {
     "steps no number": (BILINEAR, {"steps": "many"}, "steps: .*many"),
     "no records": (BILINEAR, {"record_every": 0}, "record_every must be at least 1"),
     "negative noise": (BILINEAR, {"noise": -1.0}, "noise must be at least 0"),
+    "infinite noise": (BILINEAR, {"noise": float("inf")}, "noise must be at least 0 and finite, found inf"),
+    "value that is no number": (BILINEAR, {"value": float("nan")}, "value of a game must be finite, found nan"),
+    "start beyond numbers": (BILINEAR, {"start.init_args.minimiser": [[1e308]]}, "coordinate beyond 1e+100"),
     "no dynamics": (BILINEAR, {"dynamics": {}}, "at least one dynamics"),
     "slash": (BILINEAR, {"dynamics": {"a/b": yaml.safe_load(BILINEAR)["dynamics"]["EG"]}}, "nor hold '/'"),
     "bad name": (BILINEAR, {"name": "../up"}, "plain folder name"),
@@ -382,6 +389,23 @@ def test_game_that_is_not_finite_at_the_start_ends_with_code_3_and_leaves_nothin
 )
 def test_missing_files_and_entries_are_refused(words, message, place, capsys):
     assert message in refusal(words, capsys)
+
+
+def test_file_that_is_no_text_is_refused(tmp_path, capsys):
+    (tmp_path / "binary.yaml").write_bytes(b"\x00\x01\xff")
+    assert "not a text file in UTF-8" in refusal(["--config", str(tmp_path / "binary.yaml")], capsys)
+
+
+def test_games_dynamics_and_starts_are_listed_and_known_by_their_names(place, capsys):
+    changes = {"game.class_path": "Bilinear", "start.class_path": "Points"}
+    problem, _, _ = read_problem(["--config", place(BILINEAR, changes)])
+    assert isinstance(problem.game, Bilinear)
+    with pytest.raises(SystemExit):
+        main(["solve", "--help"])
+    printed = "".join(capsys.readouterr().out.split())
+    assert "games.weird_saddle.WeirdSaddle" in printed
+    assert "dynamics.reflected.Reflected" in printed
+    assert "starts.grid.Grid" in printed
 
 
 def test_help_explains_the_options(capsys):

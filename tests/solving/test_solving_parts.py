@@ -14,11 +14,13 @@ from mixnash.core.dynamics.simultaneous import Simultaneous
 from mixnash.core.errors import InvalidInputError
 from mixnash.core.games.almost_bilinear import AlmostBilinear
 from mixnash.core.games.bilinear import Bilinear
+from mixnash.core.games.chase_cosine import ChaseCosine
 from mixnash.core.games.matrix import Matrix
 from mixnash.core.games.monkey_saddle import MonkeySaddle
 from mixnash.core.games.polar import PolarGame
 from mixnash.core.games.squared_distance import SquaredDistance
 from mixnash.core.games.weak_minty_quadratic import WeakMintyQuadratic
+from mixnash.core.games.weird_saddle import WeirdSaddle
 from mixnash.core.rules.adam import Adam
 from mixnash.core.rules.base import PlayerRules
 from mixnash.core.rules.entropic import EntropicMirrorDescent
@@ -30,9 +32,9 @@ from mixnash.solving.distances import distance, wasserstein1
 from mixnash.solving.folder import new_folder
 from mixnash.solving.gaps import gap_of
 from mixnash.solving.history import take
-from mixnash.solving.outcomes import outcome_of
+from mixnash.solving.outcomes import Outcome, outcome_of
 from mixnash.solving.pictures.choose import picture
-from mixnash.solving.pictures.extent import extent
+from mixnash.solving.pictures.extent import extent, window_of
 from mixnash.solving.pictures.plane import trajectories
 from mixnash.solving.play import play
 from mixnash.solving.problem import Problem
@@ -69,6 +71,18 @@ def test_wasserstein_distance_to_one_atom_is_the_mean_distance_in_any_dimension(
     assert wasserstein1(one, vectors([0.0, 0.0])) == pytest.approx(3.5)
     assert wasserstein1(vectors([0.0, 0.0]), one) == pytest.approx(3.5)
     assert wasserstein1(one, one) is None
+
+
+def test_wasserstein_distance_on_the_torus_goes_the_short_way_round():
+    assert wasserstein1(vectors([0.9, 0.0]), vectors([0.1, 0.1]), True) == pytest.approx(math.sqrt(0.05))
+    one, other = vectors([0.95], [0.5], weights=[0.6, 0.4]), vectors([0.05], [0.45], weights=[0.7, 0.3])
+    # 0.6 go 0.1 across the end, 0.3 go 0.05 back, and 0.1 from 0.5 to 0.05.
+    assert wasserstein1(one, other, True) == pytest.approx(0.06 + 0.015 + 0.045)
+    assert wasserstein1(other, one, True) == pytest.approx(0.12)
+    game = ChaseCosine()
+    assert distance(game, Profile(vectors([0.9]), vectors([0.5])), Profile(vectors([0.2]), vectors([0.5]))) == (
+        pytest.approx(0.3)
+    )
 
 
 def test_distance_joins_both_players_like_a_norm():
@@ -135,18 +149,45 @@ def outcome(game, step_size, kind=Simultaneous, steps=1000, record_every=1, star
 
 
 def test_outcomes_without_a_cycle():
-    assert outcome(XY, 0.1) == "diverges"
-    assert outcome(XY, 0.5, Extragradient) == "converged"
-    assert outcome(XY, 0.02, Extragradient) == "not yet"
+    assert outcome(XY, 0.1) == Outcome("diverges")
+    assert outcome(XY, 0.5, Extragradient) == Outcome("converged")
+    assert outcome(XY, 0.02, Extragradient) == Outcome("not yet")
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_point_without_gradient_away_from_equilibrium_is_a_trap(bounded):
+    box = Box([-2.0], [2.0]) if bounded else None
+    asked = problem(WeirdSaddle(box, box), Points([[0.5]], [[1.0]]), descend(Simultaneous, 0.1), ORIGIN, 5)
+    (reading,) = solve(asked, Console(quiet=True)).readings
+    assert reading.gradient_norm == 0
+    assert reading.outcome == Outcome("trapped")
+    asked = problem(WeirdSaddle(box, box), ORIGIN, descend(Simultaneous, 0.1), ORIGIN, 5)
+    (reading,) = solve(asked, Console(quiet=True)).readings
+    assert reading.outcome == Outcome("converged")
+
+
+def test_bounded_game_tells_a_trap_without_a_known_equilibrium_and_others_get_the_benefit_of_the_doubt():
+    box = Box([-2.0], [2.0])
+    start, dynamics = Points([[0.5]], [[1.0]]), descend(Simultaneous, 0.1)
+    outcomes = [
+        solve(problem(game, start, dynamics, steps=5), Console(quiet=True)).readings[0].outcome
+        for game in (WeirdSaddle(box, box), WeirdSaddle())
+    ]
+    assert outcomes == [Outcome("trapped"), Outcome("converged")]
+
+
+def test_outcomes_are_told_in_a_few_words():
+    assert str(Outcome("cycle", 1.41421, 125.6637)) == "cycle, radius 1.41, period 125.7"
+    assert str(Outcome("diverged", step=12)) == "diverged by step 12"
+    assert str(Outcome("not yet")) == "not yet"
 
 
 @pytest.mark.parametrize("every", [1, 3])
 def test_cycle_has_its_radius_and_its_period_in_steps(every):
-    words = outcome(AlmostBilinear(0.1), 0.05, steps=1500, record_every=every, start=(1.41, 0.0)).split()
-    assert words[0] == "cycle,"
-    radius, period = float(words[2].rstrip(",")), float(words[4])
-    assert radius == pytest.approx(math.sqrt(2), abs=0.02)
-    assert period == pytest.approx(2 * math.pi / 0.05, rel=0.005)
+    found = outcome(AlmostBilinear(0.1), 0.05, steps=1500, record_every=every, start=(1.41, 0.0))
+    assert found.kind == "cycle"
+    assert found.radius == pytest.approx(math.sqrt(2), abs=0.02)
+    assert found.period == pytest.approx(2 * math.pi / 0.05, rel=0.005)
 
 
 # ---------------------------------------------------------------------- step sizes
@@ -277,10 +318,45 @@ def test_window_holds_the_runs_that_stay_and_lets_the_others_leave():
 
 
 @pytest.mark.parametrize("still", [True, False])
-def test_mixtures_off_the_line_have_curves(still):
+def test_mixtures_off_the_plane_have_curves(still):
     rules = PlayerRules(Still(), EntropicMirrorDescent(0.1)) if still else frozen(SGD(0.1))
     dynamics = Simultaneous(rules, rules)
-    asked = problem(SquaredDistance(2), Grid(3, 4, still), dynamics, steps=20)
+    asked = problem(SquaredDistance(3), Grid(3, 4, still), dynamics, steps=20)
     (axes,) = picture(solve(asked, Console(quiet=True))).axes
     assert axes.get_ylabel() == ("Nikaido-Isoda error" if still else "gradient norm")
     assert axes.get_xlabel() == "gradient calls"
+
+
+@pytest.mark.parametrize("averages", [True, False])
+def test_mixtures_in_the_plane_are_shown_there(averages):
+    game = SquaredDistance(2)
+    asked = problem(game, UniformDraws(5, 6), descend(Simultaneous, 0.1), steps=20, averages=averages)
+    found = picture(solve(asked, Console(quiet=True))).axes
+    assert len(found) == (4 if averages else 2)
+    assert found[0].get_xlabel() == "$x_1$"
+    low, high = found[1].get_xlim()
+    assert low < -1
+    assert high > 1
+
+
+def test_window_of_unbounded_domains_holds_the_particles():
+    points = torch.tensor([[0.0, 1.0], [4.0, 2.0]], dtype=torch.float64)
+    assert window_of((Euclidean(2), Ball(2)), points) == pytest.approx((-0.2, 4.2, 0.8, 2.2))
+    assert window_of((Torus(2), Torus(2)), points) == pytest.approx((-0.05, 1.05, -0.05, 1.05))
+
+
+def test_curves_of_points_on_the_simplex_fall_with_the_error_in_the_table():
+    game = Matrix([[-1.0, 1.0], [2.0, -1.0]])
+    solution = solve(problem(game, Points([[0.2, 0.8]], [[0.9, 0.1]]), steps=200), Console(quiet=True))
+    (axes,) = picture(solution).axes
+    assert axes.get_ylabel() == "Nikaido-Isoda error"
+    assert axes.lines[0].get_ydata()[-1] == pytest.approx(solution.readings[0].gap)
+
+
+def test_curves_on_constrained_domains_end_at_the_gradient_in_the_table():
+    ball = Ball(3)
+    game = Bilinear(torch.eye(3).tolist(), minimiser_domain=ball, maximiser_domain=ball)
+    start = Points([[0.9, 0.1, 0.0]], [[0.0, 0.8, 0.3]])
+    solution = solve(problem(game, start, descend(Simultaneous, 0.1), steps=30), Console(quiet=True))
+    (axes,) = picture(solution).axes
+    assert axes.lines[0].get_ydata()[-1] == pytest.approx(solution.readings[0].gradient_norm)

@@ -44,7 +44,8 @@ def particles(game: AbstractVectorGame, player: Player, points: Tensor, weights:
     """A player's particles [K, dim], if they lie in the domain.
 
     Raises:
-        InvalidInputError: when a point has the wrong length, lies outside, is not finite or too large, or a weight is not positive.
+        InvalidInputError: when a point has the wrong length, lies outside, is not finite or beyond `LARGEST`, or a
+            weight is not positive.
     """
     domain, name = game.domain(player), ROLES[player]
     found = points.shape[-1]
