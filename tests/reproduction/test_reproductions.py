@@ -19,24 +19,34 @@ PNG = b"\x89PNG"
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", REPRODUCTIONS)
-def test_a_reproduction_runs_in_short_and_writes_pictures_and_numbers(name, tmp_path, capsys):
-    commands.main(["reproduce", name, "--short", f"--output={tmp_path}"])
-    assert f"{name}: ran in" in capsys.readouterr().out
-    written = sorted(tmp_path.joinpath(name).iterdir())
-    assert written[-1].name == "result.json"
-    assert len(written) >= 2
-    assert all(one.read_bytes()[:4] == PNG for one in written[:-1])
-    result = json.loads(written[-1].read_text())
+def test_a_reproduction_runs_in_short_and_leaves_pictures_and_numbers(name, tmp_path):
+    announced = []
+    findings = REPRODUCTIONS[name].run(announced.append, short=True)
+    assert len(announced) == REPRODUCTIONS[name].parts
+    assert findings.checks
+    folder = write_findings(tmp_path / name, name, findings, 1.0, True)
+    pictures = sorted(folder.glob("*.png"))
+    assert [one.stem for one in pictures] == sorted(findings.figures) != []
+    assert all(one.read_bytes()[:4] == PNG for one in pictures)
+    result = json.loads((folder / "result.json").read_text())
     assert result["short"]
-    assert result["checks"]
+    assert result["command"] == f"mixnash reproduce {name} --short"
     assert {"name", "expected", "measured", "agrees"} == set(result["checks"][0])
 
 
-@pytest.mark.parametrize("name", REPRODUCTIONS)
-def test_a_reproduction_announces_each_of_its_parts(name):
-    announced = []
-    REPRODUCTIONS[name].run(announced.append, short=True)
-    assert len(announced) == REPRODUCTIONS[name].parts
+def test_the_command_writes_where_it_is_told_and_says_that_a_short_run_means_nothing(tmp_path, capsys):
+    commands.main(["reproduce", "saddles", "--short", f"--output={tmp_path}"])
+    assert "saddles: ran in" in capsys.readouterr().out
+    assert {one.name for one in (tmp_path / "saddles").iterdir()} == {"result.json", "trajectories.png"}
+
+
+def test_a_check_that_disagrees_ends_in_exit_code_1(tmp_path, monkeypatch, capsys):
+    wrong = Findings({}, {}, [Check("radius", "1", "2", False)])
+    monkeypatch.setattr(type(REPRODUCTIONS["saddles"]), "run", lambda self, advance, short: wrong)
+    with pytest.raises(SystemExit) as stopped:
+        commands.main(["reproduce", "saddles", f"--output={tmp_path}"])
+    assert stopped.value.code == 1
+    assert "DISAGREES" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

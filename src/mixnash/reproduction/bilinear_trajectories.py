@@ -11,7 +11,7 @@ from mixnash.figures.rates import RateCurve, RatePanel, rates
 from mixnash.reproduction.base import AbstractReproduction, Advance, Check, Findings
 from mixnash.reproduction.methods import METHODS
 from mixnash.reproduction.pictures import panel
-from mixnash.reproduction.simulate import follow
+from mixnash.reproduction.simulate import ORIGIN, follow
 
 STEP, STEPS = 0.1, 200
 """Of the golden run."""
@@ -67,10 +67,10 @@ class BilinearTrajectories(AbstractReproduction):
             "trajectories": field_trajectories(
                 [
                     panel(
-                        "who leaves and who circles", game, {n: shown[n] for n in ("GDA", "altGDA")}, limits, [(0, 0)]
+                        "who leaves and who circles", game, {n: shown[n] for n in ("GDA", "altGDA")}, limits, [ORIGIN]
                     ),
                     panel(
-                        "who converges", game, {n: shown[n] for n in ("PPM", "EG", "OGDA", "RFBS")}, limits, [(0, 0)]
+                        "who converges", game, {n: shown[n] for n in ("PPM", "EG", "OGDA", "RFBS")}, limits, [ORIGIN]
                     ),
                 ],
                 f"The game xy: {SHOWN_STEPS} steps of size {SHOWN_STEP}",

@@ -36,8 +36,8 @@ LAWS: dict[str, _Law] = {
     "GDA": _Law(lambda e, h: abs(1 - h * e)),
     "PPM": _Law(lambda e, h: 1 / abs(1 + h * e)),
     "EG": _Law(lambda e, h: abs(1 - h * e + (h * e) ** 2)),
-    "OGDA": _Law(lambda e, h: _largest(1, -(1 - 2 * h * e), -h * e)),
-    "RFBS": _Law(lambda e, h: _largest(1, -(1 - 2 * h * e), -h * e)),
+    "OGDA": _Law(lambda e, h: _largest(1.0 + 0j, -(1 - 2 * h * e), -h * e)),
+    "RFBS": _Law(lambda e, h: _largest(1.0 + 0j, -(1 - 2 * h * e), -h * e)),
 }
 
 

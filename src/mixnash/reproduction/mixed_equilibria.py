@@ -90,7 +90,9 @@ def duel(known: KnownGame, steps: int) -> Solved:
     support = coarse[torch.maximum(*first) > first[0].max() * 1e-3]
     low, high = float(support.min()), float(support.max())
     spacing = 1 / DUEL_COARSE
-    fine = torch.logspace(math.log10(low - spacing), math.log10(min(high + spacing, 1.0)), DUEL_FINE).double()
+    fine = torch.logspace(
+        math.log10(max(low - spacing, spacing)), math.log10(min(high + spacing, 1.0)), DUEL_FINE
+    ).double()
     profile = Profile(
         *(make_population({VECTOR: fine.unsqueeze(1)}, one.log()) for one in _averaged_weights(known.game, fine, steps))
     )

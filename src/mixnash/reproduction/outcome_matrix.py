@@ -197,7 +197,7 @@ class OutcomeMatrix(AbstractReproduction):
             if expected == "-":
                 row.append(Observed(NOT_RUN, math.inf, 0))
                 continue
-            x, y = setting.start
+            x, y = map(float, setting.start)
             run = follow(METHODS[method](setting.step), setting.game, ([x], [y]), 10 if short else STEPS, setting.point)
             row.append(observe(run, setting.point))
         return row

@@ -11,7 +11,7 @@ from mixnash.reproduction.base import AbstractReproduction, Advance, Check, Find
 from mixnash.reproduction.methods import METHODS
 from mixnash.reproduction.outcome_matrix import CONVERGES, CYCLES, DIVERGES, KINDS, STOPS, observe
 from mixnash.reproduction.pictures import panel
-from mixnash.reproduction.simulate import follow
+from mixnash.reproduction.simulate import ORIGIN, follow
 
 SHOWN = ("GDA", "altGDA", "PPM", "EG", "OGDA", "LA-GDA")
 STEPS = 20_000
@@ -72,9 +72,9 @@ class Saddles(AbstractReproduction):
                 name: follow(METHODS[name](case.step), case.game, ([x], [y]), 10 if short else STEPS) for name in SHOWN
             }
             window = (-case.limit, case.limit, -case.limit, case.limit)
-            panels.append(panel(case.title, case.game, runs, window, [(0, 0)]))
+            panels.append(panel(case.title, case.game, runs, window, [ORIGIN]))
             for (name, run), expected in zip(runs.items(), case.expected, strict=True):
-                seen = observe(run, (0, 0))
+                seen = observe(run, ORIGIN)
                 checks.append(Check(f"{name}, {case.title}", KINDS[expected], KINDS[seen.kind], seen.kind == expected))
                 numbers[f"{name}, {case.title}"] = {"outcome": KINDS[seen.kind], "end": run.points[-1].tolist()}
         figure = field_trajectories(panels, "Saddles", columns=3)

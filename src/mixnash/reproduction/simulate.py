@@ -12,6 +12,7 @@ from mixnash.core.population import make_population
 from mixnash.core.types import Profile
 from mixnash.core.vector_oracle import VectorOracle
 
+ORIGIN = (0.0, 0.0)
 FAR = 1e3
 """A player this far out has diverged: all games here are played within a few units of the origin."""
 STILL = 1e-13

@@ -16,7 +16,7 @@ from mixnash.reproduction.base import AbstractReproduction, Advance, Check, Find
 from mixnash.reproduction.methods import METHODS
 from mixnash.reproduction.outcome_matrix import CONVERGES, CYCLES, KINDS, observe
 from mixnash.reproduction.pictures import panel
-from mixnash.reproduction.simulate import follow
+from mixnash.reproduction.simulate import ORIGIN, follow
 
 EPSILON = 0.1
 DAMPING = {
@@ -85,7 +85,7 @@ class SpuriousAttractors(AbstractReproduction):
             name: follow(METHODS[name](0.05), game, ([0.1], [0.1]), 10 if short else 8000)
             for name in ("altGDA", "EG", "EG+ ½", "LA-EG", "CurvatureEG+")
         }
-        return panel("almost bilinear, from (0.1, 0.1)", game, runs, (-1.6, 1.6, -1.6, 1.6), [(0, 0)])
+        return panel("almost bilinear, from (0.1, 0.1)", game, runs, (-1.6, 1.6, -1.6, 1.6), [ORIGIN])
 
     @staticmethod
     def _forsaken(checks: list[Check], short: bool) -> FieldPanel:
@@ -132,7 +132,7 @@ class SpuriousAttractors(AbstractReproduction):
                     run = follow(
                         METHODS[name](share * critical), PolarGame(strength), ([1.0], [0.5]), 10 if short else 20_000
                     )
-                    seen = observe(run, (0, 0))
+                    seen = observe(run, ORIGIN)
                     kind = CONVERGES if share > 1 else CYCLES
                     label = f"{name} on the polar game a = {strength:.3g}, {share} of the critical step {critical:.4f}"
                     checks.append(Check(label, KINDS[kind], KINDS[seen.kind], seen.kind == kind))
