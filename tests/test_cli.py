@@ -230,7 +230,8 @@ def test_command_refuses_without_a_traceback(tmp_path):
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr == "error: There is no option 'model.init_args.ema': check its spelling and its place.\n"
+    sentence = "There is no option 'model.init_args.ema': check its spelling and its place among those of MixedGAN."
+    assert done.stderr == f"error: {sentence}\n"
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
 
 

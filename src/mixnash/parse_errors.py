@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator
 
 _KEY = re.compile(r'Parser key "([^"]+)":')
-_CLASS = re.compile(r"Problem with given class_path '[^']+':|Type .* expects a function or a callable class:")
+_CLASS = re.compile(
+    r"Problem with given class_path '(?:[^']*\.)?([^']+)':|Type .* expects a function or a callable class:"
+)
 _OPTION = re.compile(r"(?:(?:Subcommand|Group '([^']+)') .*does not accept option|Option) '([^']+)'")
 _FOUND = re.compile(r"Given value: (.{1,80})")
 _END = ("Given value:", "Subclass types expect")
@@ -26,15 +28,16 @@ def parse_sentence(message: str) -> str:
     """
     path: list[str] = []
     complaints: list[str] = []
-    value = ""
+    value = owner = ""
     for text in _pieces(message):
         if key := _KEY.match(text):
             path.append(key[1])
-        elif _CLASS.match(text):
+        elif named := _CLASS.match(text):
             path.append("init_args")
+            owner = f" among those of {named[1]}" if named[1] else ""
         elif option := _OPTION.match(text):
             path += [part for part in option.groups() if part]
-            return f"There is no option {'.'.join(path)!r}: check its spelling and its place."
+            return f"There is no option {'.'.join(path)!r}: check its spelling and its place{owner}."
         elif text.startswith(_END):
             found = _FOUND.fullmatch(text)
             value = f", found {found[1]}" if found else ""

@@ -8,11 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mixnash.core.domains import Simplex
 from mixnash.core.errors import InvalidInputError
 from mixnash.core.games.bilinear import Bilinear
 from mixnash.core.games.constraints import GradientPenalty, Unconstrained
 from mixnash.core.games.hinge import Hinge
-from mixnash.core.domains import Simplex
 from mixnash.core.games.matrix import Matrix
 from mixnash.core.games.non_saturating import NonSaturating
 from mixnash.core.games.vectors import VECTOR
@@ -153,6 +153,11 @@ def test_bilinear_is_centred_at_zero_unless_told():
 def test_bilinear_refuses_what_is_no_matrix(matrix):
     with pytest.raises(InvalidInputError, match="matrix of a bilinear game needs rows of one positive length"):
         Bilinear(matrix)
+
+
+def test_bilinear_refuses_numbers_that_are_not_finite():
+    with pytest.raises(InvalidInputError, match="matrix and the equilibrium of a bilinear game must be finite"):
+        Bilinear([[1.0, float("nan")]])
 
 
 def test_bilinear_refuses_an_equilibrium_of_other_lengths():

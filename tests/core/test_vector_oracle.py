@@ -244,3 +244,14 @@ def test_positions_are_projected_onto_the_domain_of_their_own_player():
     params = {VECTOR: torch.tensor([[-9.0], [0.5], [9.0]])}
     assert oracle.project(Player.GENERATOR, params)[VECTOR].flatten().tolist() == [-1, 0.5, 1]
     assert oracle.project(Player.CRITIC, params)[VECTOR].flatten().tolist() == [-2, 0.5, 3]
+
+
+class _PlainNumberForTests(AbstractVectorGame):
+    def payoff(self, x, y):
+        return 3.0
+
+
+def test_a_payoff_that_is_no_tensor_is_refused():
+    game = _PlainNumberForTests(Box([-1.0], [1.0]), Box([-1.0], [1.0]))
+    with pytest.raises(InvalidInputError, match=r"one number per pair.*found a float: reduce over the last axis only"):
+        VectorOracle(game).feedback(Profile(vectors([0.1]), vectors([0.2])), BOTH)

@@ -104,12 +104,13 @@ class VectorOracle(AbstractOracle):
             None if grad_y is None else {VECTOR: grad_y},
         )
 
-    def _check(self, value: Tensor, shape: Sequence[int]) -> None:
-        if value.shape == torch.Size(shape):
+    def _check(self, value: object, shape: Sequence[int]) -> None:
+        if isinstance(value, Tensor) and value.shape == torch.Size(shape):
             return
+        found = tuple(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
         raise InvalidInputError(
-            f"The payoff of {type(self.game).__name__} must give one number per pair, of shape {tuple(shape)}, found "
-            f"{tuple(value.shape)}: reduce over the last axis only.",
+            f"The payoff of {type(self.game).__name__} must give one number per pair, a tensor of shape "
+            f"{tuple(shape)}, found {found}: reduce over the last axis only.",
         )
 
     def _noisy(self, seen: Feedback, profile: Profile) -> Feedback:

@@ -26,7 +26,7 @@ class Bilinear(AbstractVectorGame):
         maximiser_domain: where y lives; the whole space if omitted.
 
     Raises:
-        InvalidInputError: when the shapes do not fit.
+        InvalidInputError: when the shapes do not fit or a number is not finite.
     """
 
     def __init__(
@@ -51,6 +51,10 @@ class Bilinear(AbstractVectorGame):
             f"{len(self._minimiser)} and {len(self._maximiser)}.",
         )
 
+        require(
+            all(bool(torch.isfinite(one).all()) for one in (self._matrix, self._minimiser, self._maximiser)),
+            "The matrix and the equilibrium of a bilinear game must be finite.",
+        )
         domains = minimiser_domain or Euclidean(rows), maximiser_domain or Euclidean(columns)
         require(
             [one.dim for one in domains] == [rows, columns],
