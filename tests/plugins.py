@@ -64,6 +64,7 @@ from mixnash.core.rules.entropic import EntropicMirrorDescent
 from mixnash.core.rules.fictitious_play import FictitiousPlay
 from mixnash.core.rules.frozen import Frozen
 from mixnash.core.rules.langevin import Langevin
+from mixnash.core.rules.momentum import Momentum
 from mixnash.core.rules.optimistic_adam import OptimisticAdam
 from mixnash.core.rules.preconditioned_langevin import PreconditionedLangevin
 from mixnash.core.rules.rmsprop import RMSProp
@@ -116,6 +117,7 @@ VECTOR_GAMES = {
 POSITION_RULES = {
     SGD: lambda: SGD(Polynomial(0.3, 0.5)),
     Still: lambda: Still(),
+    Momentum: lambda: Momentum(0.03, -0.4),
     Adam: lambda: Adam(0.03, 0.5, 0.8),
     OptimisticAdam: lambda: OptimisticAdam(0.03, 0.5, 0.8),
     RMSProp: lambda: RMSProp(0.03, 0.9),
