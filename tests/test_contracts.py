@@ -159,13 +159,17 @@ def flatten_feedback(seen):
 
 
 @over("plugin", GAMES)
-def test_a_game_projects_its_players_onto_fixed_points(plugin):
+def test_a_game_projects_its_players_into_their_domains_onto_fixed_points(plugin):
     game, problem = game_problem(plugin)
     for player, population in zip(Player, problem.profile, strict=True):
-        before = clone(population.params)
-        once = game.project(player, population.params)
-        assert same(population.params, before)
+        outside = {name: 7 * leaf + 3 for name, leaf in population.params.items()}
+        before = clone(outside)
+        once = game.project(player, outside)
+        assert same(outside, before)
         torch.testing.assert_close(game.project(player, once), once)
+        if isinstance(game, AbstractVectorGame):
+            torch.testing.assert_close(once[VECTOR], game.domain(player).project(outside[VECTOR]))
+            assert bool(game.domain(player).contains(once[VECTOR]).all())
 
 
 @over("plugin", CONSTRAINTS)

@@ -11,6 +11,7 @@ from mixnash.core.dynamics.extragradient_plus import ExtragradientPlus
 from mixnash.core.errors import InvalidInputError
 from mixnash.core.games.bilinear import Bilinear
 from mixnash.core.games.vectors import VECTOR
+from mixnash.core.games.weak_minty_quadratic import WeakMintyQuadratic
 from mixnash.core.joint import add, field
 from mixnash.core.schedules import Polynomial
 from mixnash.core.types import AbstractOracle, Point, Population, Profile
@@ -149,6 +150,13 @@ def test_the_proven_steps_are_those_of_the_theory():
     assert dynamics.proven_steps(2.0, -0.1) == pytest.approx((0.2, 0.5))
     low, high = dynamics.proven_steps(2.0, -0.26)
     assert low > high
+
+
+def test_constant_relaxations_are_not_said_to_converge_where_they_diverge():
+    dynamics = BiasCorrectedExtragradientPlus(0.9, 0.9)  # step in (-2 rho, 1/L) of the game below
+    assert dynamics.proven_steps(1.0, -0.25) is None
+    states, _ = run(dynamics, VectorOracle(WeakMintyQuadratic(1.0, 0.25)), Profile(vectors([1.0]), vectors([0.5])), 50)
+    assert sum(float(own) ** 2 for own in positions(dynamics, states[-1])) > 1e6
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from rich.console import Console
 from mixnash.core.domains import Ball, Box, Euclidean, Simplex, Torus
 from mixnash.core.dynamics.extragradient import Extragradient
 from mixnash.core.dynamics.extragradient_plus import ExtragradientPlus
+from mixnash.core.dynamics.proximal_point import ProximalPoint
+from mixnash.core.dynamics.reflected import Reflected
 from mixnash.core.dynamics.simultaneous import Simultaneous
 from mixnash.core.errors import InvalidInputError
 from mixnash.core.games.almost_bilinear import AlmostBilinear
@@ -204,8 +206,9 @@ def test_steps_inside_the_proven_range_are_not_mentioned():
 
 def test_steps_that_are_not_along_the_gradient_or_not_constant_are_not_judged():
     for rule in (Adam(2.0), SGD(Polynomial(2.0, 0.5))):
-        dynamics = Extragradient(frozen(rule), frozen(rule))
-        assert unproven_steps(problem(equilibrium=ORIGIN, dynamics=dynamics)) == []
+        for kind in (Extragradient, Reflected, ProximalPoint):
+            dynamics = kind(frozen(rule), frozen(rule))
+            assert unproven_steps(problem(equilibrium=ORIGIN, dynamics=dynamics)) == []
 
 
 def test_one_player_alone_can_step_too_far():

@@ -107,7 +107,10 @@ class BiasCorrectedExtragradientPlus(AbstractDynamics):
         return show(state.players)
 
     def proven_steps(self, lipschitz: float, weak_minty: float) -> StepRange | None:
-        """From -2 rho to 1/L, with relaxations that decrease and begin small enough for the noise."""
+        """From -2 rho to 1/L, for relaxations that decrease from a small enough start; constant ones may diverge."""
+        lowest, highest = self._relaxation.bounds()
+        if lowest == highest:
+            return None
         return StepRange(max(0.0, -2 * weak_minty), 1 / lipschitz)
 
 

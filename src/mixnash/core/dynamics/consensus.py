@@ -18,9 +18,10 @@ class Consensus(AbstractFieldDynamics):
     .. math:: z_{t+1} = P\big(z_t - h\, (V(z_t) + \gamma\, J(z_t)^T V(z_t))\big),
               \qquad J^T V = \nabla \tfrac12 |V|^2.
 
-    One evaluation and one more backward pass through it. Weights stay; for populations :math:`|V|^2` is the sum over
-    all particles of both players of the squared gradients, each averaged over the opponent's weights, and not weighted
-    by the particle's own. For critics with a gradient penalty J leaves out how the generators move the penalty.
+    One evaluation, a second one that keeps its graph, and one more backward pass through that. Weights stay; for
+    populations :math:`|V|^2` is the sum over all particles of both players of the squared gradients, each averaged over
+    the opponent's weights, and not weighted by the particle's own. For critics with a gradient penalty J leaves out how
+    the generators move the penalty.
 
     On the bilinear game xy the multiplier is :math:`\sqrt{(1 - h\gamma)^2 + h^2}`, stable if and only if
     :math:`h < 2\gamma/(1 + \gamma^2)`. Every stationary point attracts for large gamma, also those that are no

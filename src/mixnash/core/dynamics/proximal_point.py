@@ -100,6 +100,11 @@ class ProximalPoint(AbstractDynamics):
         self._tolerance, self._max_iterations, self._memory = tolerance, max_iterations, memory
 
     @property
+    def rules(self) -> tuple[PlayerRules, PlayerRules]:
+        """Those of the generators and those of the critics."""
+        return self._rules
+
+    @property
     def draws_per_step(self) -> int:
         """One."""
         return 1

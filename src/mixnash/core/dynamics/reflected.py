@@ -48,6 +48,11 @@ class Reflected(AbstractDynamics):
         self._rules = (generators, critics)
 
     @property
+    def rules(self) -> tuple[PlayerRules, PlayerRules]:
+        """Those of the generators and those of the critics."""
+        return self._rules
+
+    @property
     def draws_per_step(self) -> int:
         """One."""
         return 1

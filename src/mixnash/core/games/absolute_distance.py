@@ -4,7 +4,7 @@ from typing import final
 
 from torch import Tensor
 
-from mixnash.core.domains import AbstractDomain, Box
+from mixnash.core.domains import Box
 from mixnash.core.games.scalar import AbstractScalarGame
 
 
@@ -23,10 +23,7 @@ class AbsoluteDistance(AbstractScalarGame):
         InvalidInputError: when a domain has more than one axis.
     """
 
-    def __init__(
-        self, minimiser_domain: AbstractDomain | None = None, maximiser_domain: AbstractDomain | None = None
-    ) -> None:
-        super().__init__(minimiser_domain, maximiser_domain, Box([-1.0], [1.0]))
+    default_domain = Box([-1.0], [1.0])
 
     def scalar_payoff(self, x: Tensor, y: Tensor) -> Tensor:
         """Phi of the class docstring."""

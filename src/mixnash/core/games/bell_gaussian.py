@@ -32,6 +32,8 @@ class BellGaussian(AbstractScalarGame):
         InvalidInputError: when the rate is not positive and finite or a domain has more than one axis.
     """
 
+    default_domain = Box([-1.0], [1.0])
+
     def __init__(
         self,
         rate: float = 1.0,
@@ -40,7 +42,7 @@ class BellGaussian(AbstractScalarGame):
     ) -> None:
         require(0 < rate < math.inf, f"The rate of a bell-shaped game must be positive and finite, found {rate}.")
         self.rate = rate
-        super().__init__(minimiser_domain, maximiser_domain, Box([-1.0], [1.0]))
+        super().__init__(minimiser_domain, maximiser_domain)
 
     def scalar_payoff(self, x: Tensor, y: Tensor) -> Tensor:
         """Phi of the class docstring."""

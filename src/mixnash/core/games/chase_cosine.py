@@ -6,7 +6,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from mixnash.core.domains import AbstractDomain, Torus
+from mixnash.core.domains import Torus
 from mixnash.core.games.scalar import AbstractScalarGame
 
 
@@ -24,10 +24,7 @@ class ChaseCosine(AbstractScalarGame):
         InvalidInputError: when a domain has more than one axis.
     """
 
-    def __init__(
-        self, minimiser_domain: AbstractDomain | None = None, maximiser_domain: AbstractDomain | None = None
-    ) -> None:
-        super().__init__(minimiser_domain, maximiser_domain, Torus(1))
+    default_domain = Torus(1)
 
     def scalar_payoff(self, x: Tensor, y: Tensor) -> Tensor:
         """Phi of the class docstring."""

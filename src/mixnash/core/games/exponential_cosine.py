@@ -27,6 +27,8 @@ class ExponentialCosine(AbstractScalarGame):
         InvalidInputError: when the sharpness is not positive and finite or a domain has more than one axis.
     """
 
+    default_domain = Torus(1)
+
     def __init__(
         self,
         sharpness: float = 1.0,
@@ -38,7 +40,7 @@ class ExponentialCosine(AbstractScalarGame):
             f"The sharpness of an exponential cosine must be positive and finite, found {sharpness}.",
         )
         self.sharpness = sharpness
-        super().__init__(minimiser_domain, maximiser_domain, Torus(1))
+        super().__init__(minimiser_domain, maximiser_domain)
 
     def scalar_payoff(self, x: Tensor, y: Tensor) -> Tensor:
         """Phi of the class docstring."""

@@ -38,6 +38,8 @@ class FourierGame(AbstractScalarGame):
             a domain has more than one axis.
     """
 
+    default_domain = Torus(1)
+
     def __init__(
         self,
         real: Coefficients,
@@ -62,7 +64,7 @@ class FourierGame(AbstractScalarGame):
         self._frequencies = 2 * math.pi * torch.cat([torch.zeros(1, dtype=torch.float64), frequencies, frequencies])
         # sin(t + pi / 2) = cos(t): all waves in one evaluation.
         self._phases = torch.tensor([math.pi / 2] * (self.order + 1) + [0.0] * self.order, dtype=torch.float64)
-        super().__init__(minimiser_domain, maximiser_domain, Torus(1))
+        super().__init__(minimiser_domain, maximiser_domain)
 
     @classmethod
     def random(cls, order: int, seed: int, games: Sequence[int] = ()) -> "FourierGame":

@@ -1,10 +1,9 @@
-"""The monkey saddle: a degenerate stationary point that attracts half of the plane."""
+"""The monkey saddle: a degenerate stationary point that attracts the whole plane but for a half-line."""
 
 from typing import final
 
 from torch import Tensor
 
-from mixnash.core.domains import AbstractDomain
 from mixnash.core.games.scalar import AbstractScalarGame
 
 
@@ -12,9 +11,11 @@ from mixnash.core.games.scalar import AbstractScalarGame
 class MonkeySaddle(AbstractScalarGame):
     r""":math:`\Phi(x, y) = x^3 - 3 x y^2`; x minimises, y maximises.
 
-    With z = x + iy the field is :math:`V = 3 z^2`: the flow is :math:`z(t) = z_0 / (1 + 3 z_0 t)`, without cycles.
-    The origin is the only stationary point, degenerate (both eigenvalues of J are 0), and not an equilibrium. On
-    :math:`[-1, 1]^2` the value is -1/4: x plays -1 (1/3) and 1/2 (2/3), y any law with :math:`E y^2 = 1/4`.
+    With z = x + iy the field is :math:`V = 3 z^2`: the flow is :math:`z(t) = z_0 / (1 + 3 z_0 t)`, without cycles. It
+    tends to 0 from everywhere but the negative real axis, on which it escapes in finite time; no neighbourhood of 0
+    holds it, for from near that axis it first goes far. The origin is the only stationary point, degenerate (both
+    eigenvalues of J are 0), and not an equilibrium. On :math:`[-1, 1]^2` the value is -1/4: x plays -1 (1/3) and 1/2
+    (2/3), y any law with :math:`E y^2 = 1/4`.
 
     Args:
         minimiser_domain: where x lives; the whole line if omitted.
@@ -23,11 +24,6 @@ class MonkeySaddle(AbstractScalarGame):
     Raises:
         InvalidInputError: when a domain has more than one axis.
     """
-
-    def __init__(
-        self, minimiser_domain: AbstractDomain | None = None, maximiser_domain: AbstractDomain | None = None
-    ) -> None:
-        super().__init__(minimiser_domain, maximiser_domain)
 
     def scalar_payoff(self, x: Tensor, y: Tensor) -> Tensor:
         """Phi of the class docstring."""

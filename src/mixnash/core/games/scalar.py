@@ -27,23 +27,22 @@ class AbstractScalarGame(AbstractVectorGame):
     """A game on numbers x and y.
 
     Args:
-        minimiser_domain: where x lives, of one axis; the default if None.
-        maximiser_domain: where y lives, of one axis; the default if None.
-        default: the domain of a player who was given none.
+        minimiser_domain: where x lives, of one axis; `default_domain` if omitted.
+        maximiser_domain: where y lives, of one axis; `default_domain` if omitted.
 
     Raises:
         InvalidInputError: when a domain has more than one axis.
     """
 
+    default_domain: AbstractDomain = Euclidean(1)
+    """Of a player who is given none."""
+
     def __init__(
-        self,
-        minimiser_domain: AbstractDomain | None,
-        maximiser_domain: AbstractDomain | None,
-        default: AbstractDomain | None = None,
+        self, minimiser_domain: AbstractDomain | None = None, maximiser_domain: AbstractDomain | None = None
     ) -> None:
-        default = default if default is not None else Euclidean(1)
         super().__init__(
-            fitting(minimiser_domain, default, "minimiser"), fitting(maximiser_domain, default, "maximiser")
+            fitting(minimiser_domain, self.default_domain, "minimiser"),
+            fitting(maximiser_domain, self.default_domain, "maximiser"),
         )
 
     @abc.abstractmethod

@@ -4,7 +4,6 @@ from typing import final
 
 from torch import Tensor
 
-from mixnash.core.domains import AbstractDomain
 from mixnash.core.games.scalar import AbstractScalarGame
 
 
@@ -28,11 +27,6 @@ class WeirdSaddle(AbstractScalarGame):
     Raises:
         InvalidInputError: when a domain has more than one axis.
     """
-
-    def __init__(
-        self, minimiser_domain: AbstractDomain | None = None, maximiser_domain: AbstractDomain | None = None
-    ) -> None:
-        super().__init__(minimiser_domain, maximiser_domain)
 
     def scalar_payoff(self, x: Tensor, y: Tensor) -> Tensor:
         """Phi of the class docstring."""
