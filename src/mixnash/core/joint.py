@@ -64,3 +64,16 @@ def norm(point: Point) -> Float[Tensor, ""]:
 def project(oracle: AbstractOracle, point: Point) -> Point:
     """P(z): both players back in their domains."""
     return Point(oracle.project(Player.GENERATOR, point.generators), oracle.project(Player.CRITIC, point.critics))
+
+
+def unwrap(oracle: AbstractOracle, point: Point, reference: Point) -> Point:
+    """The same point under its names nearest to the reference: on a torus, whole turns away; elsewhere itself."""
+    return Point(
+        oracle.unwrap(Player.GENERATOR, point.generators, reference.generators),
+        oracle.unwrap(Player.CRITIC, point.critics, reference.critics),
+    )
+
+
+def project_near(oracle: AbstractOracle, point: Point) -> Point:
+    """P(z) for differences with z: on a torus z itself, so that no turn is counted as a step."""
+    return unwrap(oracle, project(oracle, point), point)

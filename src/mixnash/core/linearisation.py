@@ -24,6 +24,7 @@ class Linearisation(AbstractLinearisation):
 
     def __init__(self, field: Sequence[Tensor], leaves: Point) -> None:
         self._field, self._leaves = list(field), leaves
+        self._transposed: tuple[list[Tensor], Sequence[Tensor]] | None = None
 
     @classmethod
     def of_losses(cls, generator_loss: Tensor, critic_loss: Tensor, leaves: Point) -> "Linearisation":
@@ -40,9 +41,11 @@ class Linearisation(AbstractLinearisation):
         return self._shaped(self._backward(_flat(cotangent), differentiable=False))
 
     def pushforward(self, tangent: Point) -> Point:
-        """J v, as the derivative in u of <J^T u, v>: two backward passes through the field."""
-        dummies = [torch.zeros_like(one).requires_grad_() for one in self._field]
-        pulled = self._backward(dummies, differentiable=True)
+        """J v, as the derivative in u of <J^T u, v>: two backward passes through the field, one from the second on."""
+        if self._transposed is None:
+            dummies = [torch.zeros_like(one).requires_grad_() for one in self._field]
+            self._transposed = dummies, self._backward(dummies, differentiable=True)
+        dummies, pulled = self._transposed
         linked = [(one, v) for one, v in zip(pulled, _flat(tangent), strict=True) if one.requires_grad]
         if not linked:  # a constant field
             return self._shaped([torch.zeros_like(one) for one in dummies])

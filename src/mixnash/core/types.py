@@ -89,7 +89,7 @@ class Batch(NamedTuple):
         made = self.latent.shape[0]
         if count == made:
             return self
-        rows = [k % made for k in range(count)]
+        rows = torch.arange(count, device=self.latent.device) % made
         return Batch(self.real, self.latent[rows], self.anchor[rows], self.mix[rows])
 
 

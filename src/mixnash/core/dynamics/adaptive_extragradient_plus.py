@@ -17,7 +17,7 @@ from mixnash.core.dynamics.field_dynamics import (
     join,
 )
 from mixnash.core.errors import require
-from mixnash.core.joint import add, field, place, project, subtract
+from mixnash.core.joint import add, field, place, project, project_near, subtract
 from mixnash.core.schedules import AbstractSchedule, as_schedule
 from mixnash.core.types import BOTH, AbstractOracle, Feedback
 
@@ -71,7 +71,7 @@ class AdaptiveExtragradientPlus(AbstractFieldDynamics):
         oracle.resample()
         here = oracle.feedback(place(state.profile, state.base), BOTH)
         free = add(state.base, -step_size, field(here))
-        ahead = project(oracle, free)
+        ahead = project_near(oracle, free)
         feedback = oracle.feedback(place(state.profile, ahead), BOTH)
         jump = add(subtract(ahead, free), -step_size, field(feedback))
         forward = subtract(ahead, state.base)

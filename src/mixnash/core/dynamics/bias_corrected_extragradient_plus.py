@@ -7,7 +7,7 @@ import torch
 from mixnash.core.dynamics.base import AbstractDynamics, StepRange
 from mixnash.core.dynamics.field_dynamics import FieldState, arrive, show, start
 from mixnash.core.errors import require
-from mixnash.core.joint import add, field, place, position, project, subtract
+from mixnash.core.joint import add, field, place, position, project, project_near, subtract
 from mixnash.core.schedules import AbstractSchedule, as_schedule
 from mixnash.core.tree import map_params
 from mixnash.core.types import BOTH, AbstractOracle, Feedback, Point, Profile
@@ -85,7 +85,7 @@ class BiasCorrectedExtragradientPlus(AbstractDynamics):
         correction = add(state.lead, step_size, before)
         lead = add(_scaled(1 - alpha, correction), -step_size, now)
         free = add(base, 1.0, lead)
-        ahead = project(oracle, free)
+        ahead = project_near(oracle, free)
         oracle.resample()
         feedback = oracle.feedback(place(players.profile, ahead), BOTH)
         jump = add(subtract(ahead, free), -step_size, field(feedback))

@@ -6,7 +6,7 @@ import torch
 
 from mixnash.core.dynamics.base import StepRange
 from mixnash.core.dynamics.field_dynamics import AbstractFieldDynamics, FieldState, arrive
-from mixnash.core.joint import add, field, place, project, subtract
+from mixnash.core.joint import add, field, place, project, project_near, subtract
 from mixnash.core.schedules import AbstractSchedule, as_schedule
 from mixnash.core.types import BOTH, AbstractOracle, Feedback
 
@@ -21,7 +21,7 @@ class ExtragradientPlus(AbstractFieldDynamics):
 
     without domains :math:`z_{t+1} = z_t - \alpha g V(z_t - g V(z_t))`. The point z is not projected: the game must be
     defined around its domains, and `profile` reports P(z), which is z itself without domains and tends to the same
-    limit as w. The projection must be onto a convex set: play periodic games on the whole space. Weights stay; see
+    limit as w. The projection must be onto a convex set; on a torus z keeps count of its turns. Weights stay; see
     `field_dynamics` for populations.
 
     Converges for :math:`g \le 1/L` and :math:`\rho > -(1 - \alpha) g/2`, where :math:`\rho` is the weak Minty
@@ -70,7 +70,7 @@ class ExtragradientPlus(AbstractFieldDynamics):
         oracle.resample()
         here = oracle.feedback(place(state.profile, state.base), BOTH)
         free = add(state.base, -step_size, field(here))
-        ahead = project(oracle, free)
+        ahead = project_near(oracle, free)
         if not self._same_sample:
             oracle.resample()
         feedback = oracle.feedback(place(state.profile, ahead), BOTH)

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mixnash.core.dynamics.base import AbstractDynamics
-from mixnash.core.joint import place, position
+from mixnash.core.joint import place, position, project_near
 from mixnash.core.tree import map_params
 from mixnash.core.types import AbstractOracle, Params, Player, Point, Profile
 
@@ -126,7 +126,6 @@ def dot(one: Float[Tensor, "*games n"], other: Float[Tensor, "*games n"]) -> Flo
 def project_vector(
     oracle: AbstractOracle, vector: Float[Tensor, "*games n"], like: Point
 ) -> tuple[Float[Tensor, "*games n"], Point]:
-    """P(z) as a vector and as a point."""
-    free = split(vector, like)
-    inside = Point(oracle.project(Player.GENERATOR, free.generators), oracle.project(Player.CRITIC, free.critics))
+    """P(z), under its name nearest to z, as a vector and as a point."""
+    inside = project_near(oracle, split(vector, like))
     return join(inside, vector.dim() - 1), inside

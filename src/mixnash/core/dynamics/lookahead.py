@@ -7,7 +7,7 @@ import torch
 from mixnash.core.dynamics.base import AbstractDynamics
 from mixnash.core.dynamics.interpolation import interpolate
 from mixnash.core.errors import require
-from mixnash.core.joint import place, position, project
+from mixnash.core.joint import place, position, project, unwrap
 from mixnash.core.types import AbstractOracle, Feedback, Profile, RuleState
 
 
@@ -33,8 +33,8 @@ class Lookahead(AbstractDynamics):
     k > 1/(1 - a).
 
     The base can itself be a Lookahead (a second, slower level); the period then counts steps of the innermost dynamics
-    and should be a multiple of the inner one. Coordinates are averaged as they are: on a torus, a particle that wraps
-    between two averages is taken the long way round.
+    and should be a multiple of the inner one. On a torus the fast players are averaged
+    under their names nearest to the slow ones.
 
     Args:
         base: the dynamics of the fast players; must implement `replace_profile`.
@@ -76,6 +76,7 @@ class Lookahead(AbstractDynamics):
         if steps % self._period != 0:
             return LookaheadState(base, state.slow, steps), feedback
         fast = self._base.profile(base)
+        fast = place(fast, unwrap(oracle, position(fast), position(state.slow)))
         mean = interpolate(state.slow, fast, self._relaxation)
         slow = place(mean, project(oracle, position(mean)))
         return LookaheadState(self._base.replace_profile(base, slow), slow, steps), feedback
