@@ -10,7 +10,7 @@ from mixnash.core.games.vectors import VECTOR, VECTOR_NETWORKS
 from mixnash.core.matrix_solver import AbstractMatrixSolver
 from mixnash.core.population import make_population, stack
 from mixnash.core.random import stream
-from mixnash.core.rules.base import AbstractPositionRule, PlayerRules
+from mixnash.core.rules.base import PlayerRules
 from mixnash.core.rules.frozen import Frozen
 from mixnash.core.rules.sgd import SGD
 from mixnash.core.types import AbstractOracle, Batch, NetworkFunctions, Networks, Profile
@@ -155,19 +155,6 @@ class SpyOracle(AbstractOracle):
 
     def unwrap(self, player, params, reference):
         return self.oracle.unwrap(player, params, reference)
-
-
-class Still(AbstractPositionRule):
-    """Positions stay: pure strategies of a matrix game."""
-
-    def init(self, params):
-        return ()
-
-    def update(self, params, grads, state, rng):
-        return params, state
-
-    def diagnostics(self, state):
-        return {}
 
 
 def frozen(position):

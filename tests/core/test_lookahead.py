@@ -15,9 +15,10 @@ from mixnash.core.rules.adam import Adam
 from mixnash.core.rules.base import PlayerRules
 from mixnash.core.rules.entropic import EntropicMirrorDescent
 from mixnash.core.rules.sgd import SGD
+from mixnash.core.rules.still import Still
 from mixnash.core.types import BOTH, Player, Profile
 from mixnash.core.vector_oracle import FiniteOracle, VectorOracle
-from problems import DOUBLE, Still, descend, frozen, make_rng, positions, run, vector_oracle, vectors
+from problems import DOUBLE, descend, frozen, make_rng, positions, run, vector_oracle, vectors
 from toys import FORSAKEN, XY, end, walk
 
 

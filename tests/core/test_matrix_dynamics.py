@@ -17,9 +17,10 @@ from mixnash.core.dynamics.simultaneous import Simultaneous
 from mixnash.core.games.matrix import Matrix
 from mixnash.core.rules.base import PlayerRules
 from mixnash.core.rules.entropic import EntropicMirrorDescent
+from mixnash.core.rules.still import Still
 from mixnash.core.schedules import Polynomial
 from mixnash.core.types import Player, Profile
-from problems import DOUBLE, MATRIX_GAMES, Still, matrix_gap, run, vector_oracle
+from problems import DOUBLE, MATRIX_GAMES, matrix_gap, run, vector_oracle
 
 HARD = ["asymmetric pennies", "biased rock-paper-scissors", "slow last iterate"]
 KNOWN = pytest.mark.parametrize("known", [MATRIX_GAMES[name] for name in HARD], ids=HARD)

@@ -19,6 +19,7 @@ from mixnash.core.rules.base import PlayerRules
 from mixnash.core.rules.entropic import EntropicMirrorDescent
 from mixnash.core.rules.langevin import Langevin
 from mixnash.core.rules.sgd import SGD
+from mixnash.core.rules.still import Still
 from mixnash.core.schedules import Growth, Polynomial
 from mixnash.core.types import CRITICS, GENERATORS, Player, Population, Profile
 from mixnash.core.vector_oracle import VectorOracle
@@ -27,7 +28,6 @@ from problems import (
     DOUBLE,
     MATRIX_GAMES,
     SpyOracle,
-    Still,
     descend,
     frozen,
     gan_oracle,

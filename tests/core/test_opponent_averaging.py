@@ -15,6 +15,7 @@ from mixnash.core.games.vectors import VECTOR
 from mixnash.core.rules.base import PlayerRules
 from mixnash.core.rules.entropic import EntropicMirrorDescent
 from mixnash.core.rules.sgd import SGD
+from mixnash.core.rules.still import Still
 from mixnash.core.schedules import Cosine, Polynomial
 from mixnash.core.types import BOTH, CRITICS, GENERATORS, Player, Population, Profile
 from mixnash.core.vector_oracle import VectorOracle
@@ -22,7 +23,6 @@ from problems import (
     DOUBLE,
     MATRIX_GAMES,
     SpyOracle,
-    Still,
     frozen,
     gan_oracle,
     make_rng,

@@ -21,12 +21,12 @@ from mixnash.core.games.vectors import VECTOR
 from mixnash.core.rules.base import PlayerRules
 from mixnash.core.rules.entropic import EntropicMirrorDescent
 from mixnash.core.rules.sgd import SGD
+from mixnash.core.rules.still import Still
 from mixnash.core.types import BOTH, GENERATORS, Player, Profile
 from mixnash.core.vector_oracle import FiniteOracle, VectorOracle
 from problems import (
     DOUBLE,
     MATRIX_GAMES,
-    Still,
     descend,
     frozen,
     make_rng,

@@ -22,10 +22,11 @@ from mixnash.core.rules.base import PlayerRules
 from mixnash.core.rules.entropic import EntropicMirrorDescent
 from mixnash.core.rules.langevin import Langevin
 from mixnash.core.rules.sgd import SGD
+from mixnash.core.rules.still import Still
 from mixnash.core.schedules import Exponential
 from mixnash.core.types import BOTH, Player, Profile
 from mixnash.core.vector_oracle import FiniteOracle, VectorOracle
-from problems import DOUBLE, Still, descend, frozen, make_rng, normal, positions, run, tanh_problem, vectors
+from problems import DOUBLE, descend, frozen, make_rng, normal, positions, run, tanh_problem, vectors
 from toys import BOWL, FORSAKEN, XY, WeakMinty, end, walk
 
 MATRIX = [[1.0, -2.0, 0.3], [0.5, 3.0, -1.0]]

@@ -94,3 +94,23 @@ def normal_like(params: Params, rng: torch.Generator) -> Params:
         name: torch.randn(leaf.shape, generator=rng, device=leaf.device, dtype=leaf.dtype)
         for name, leaf in sorted(params.items())
     }
+
+
+def zeros_like(params: Params) -> Params:
+    """Zeros in the shapes of `params`."""
+    return map_params(torch.zeros_like, params)
+
+
+def over_leaf(numbers: Tensor, leaf: Tensor) -> Tensor:
+    """A number per game [*games] or particle [*games, K], shaped to broadcast over a leaf [*games, K, ...]."""
+    return numbers.reshape(numbers.shape + (1,) * (leaf.dim() - numbers.dim()))
+
+
+def take(params: Params, index: Tensor) -> Params:
+    """The particles of the given indices [*games, n]: leaves [*games, K, ...] become [*games, n, ...]."""
+    axis = index.dim() - 1
+
+    def gather(leaf: Tensor) -> Tensor:
+        return leaf.gather(axis, over_leaf(index, leaf).expand(*index.shape, *leaf.shape[axis + 1 :]))
+
+    return map_params(gather, params)

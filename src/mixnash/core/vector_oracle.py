@@ -10,7 +10,7 @@ from mixnash.core.errors import InvalidInputError, NonFiniteError, require
 from mixnash.core.games.vectors import VECTOR, AbstractVectorGame
 from mixnash.core.linearisation import Linearisation
 from mixnash.core.population import weights
-from mixnash.core.tree import map_params, normal_like
+from mixnash.core.tree import map_params, normal_like, zeros_like
 from mixnash.core.types import (
     AbstractLinearisation,
     AbstractOracle,
@@ -189,8 +189,8 @@ class FiniteOracle(AbstractOracle):
             self.payoff,
             (self.payoff @ q.unsqueeze(-1)).squeeze(-1),
             -(p.unsqueeze(-2) @ self.payoff).squeeze(-2),
-            _zeros(profile.generators.params) if Player.GENERATOR in players else None,
-            _zeros(profile.critics.params) if Player.CRITIC in players else None,
+            zeros_like(profile.generators.params) if Player.GENERATOR in players else None,
+            zeros_like(profile.critics.params) if Player.CRITIC in players else None,
         )
 
     def linearise(self, profile: Profile) -> AbstractLinearisation:
@@ -248,7 +248,3 @@ def _gradients(
     return torch.autograd.grad(
         output, leaves, cotangent, retain_graph=True, create_graph=differentiable, materialize_grads=True
     )
-
-
-def _zeros(params: Params) -> Params:
-    return {name: torch.zeros_like(leaf) for name, leaf in params.items()}

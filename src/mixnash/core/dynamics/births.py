@@ -7,10 +7,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mixnash.core.dynamics.conic_steps import over_leaf
 from mixnash.core.population import weights
-from mixnash.core.tree import map_params, normal_like
-from mixnash.core.types import NOBODY, AbstractOracle, Feedback, Params, Player, Population, Profile
+from mixnash.core.tree import map_params, normal_like, over_leaf, take
+from mixnash.core.types import NOBODY, AbstractOracle, Feedback, Player, Population, Profile
 
 
 class BirthRule(NamedTuple):
@@ -101,7 +100,7 @@ def _candidates(
     proposed = oracle.propose(player, (*games, half), rng)
     copies = rule.candidates - (half if proposed is not None else 0)
     parents = torch.randint(count, (*games, copies), generator=rng, device=rng.device)
-    chosen = _take(population.params, parents.to(population.log_weights.device))
+    chosen = take(population.params, parents.to(population.log_weights.device))
     noise = normal_like(chosen, rng)
     moved = map_params(lambda leaf, draw: leaf + over_leaf(deviation, leaf) * draw, chosen, noise)
     params = oracle.project(player, moved)
@@ -137,15 +136,5 @@ def _replace_lightest(
     def put(leaf: Tensor, newcomer: Tensor) -> Tensor:
         return torch.where(over_leaf(leaving, leaf), newcomer, leaf)
 
-    params = map_params(put, population.params, _take(fresh.params, index.unsqueeze(-1)))
+    params = map_params(put, population.params, take(fresh.params, index.unsqueeze(-1)))
     return Birth(Population(params, weighted), born, gain)
-
-
-def _take(params: Params, index: Tensor) -> Params:
-    """The particles of the given indices [*games, n]: leaves [*games, n, ...]."""
-    axis = index.dim() - 1
-
-    def gather(leaf: Tensor) -> Tensor:
-        return leaf.gather(axis, over_leaf(index, leaf).expand(*index.shape, *leaf.shape[axis + 1 :]))
-
-    return map_params(gather, params)

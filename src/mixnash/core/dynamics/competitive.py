@@ -11,7 +11,7 @@ from mixnash.core.errors import require
 from mixnash.core.joint import add, field, place, project
 from mixnash.core.population import weights
 from mixnash.core.schedules import AbstractSchedule, as_schedule
-from mixnash.core.tree import map_params
+from mixnash.core.tree import map_params, zeros_like
 from mixnash.core.types import BOTH, AbstractLinearisation, AbstractOracle, Feedback, Params, Point
 
 
@@ -82,7 +82,7 @@ class Competitive(AbstractFieldDynamics):
         metric = pack(_spread(weights(state.profile.generators), state.base.generators))
         solved = _conjugate_gradients(apply, right, metric, self._tolerance, self._max_iterations)
         u = split(solved.solution, Point(state.base.generators, {})).generators
-        foreseen = add(Point(u, slope.critics), -step_size, Point(_zeros(u), blocks.on_critics(u)))
+        foreseen = add(Point(u, slope.critics), -step_size, Point(zeros_like(u), blocks.on_critics(u)))
         point = project(oracle, add(state.base, -step_size, foreseen))
         numbers: dict[str, float | Tensor] = {
             "step_size": step_size,
@@ -100,15 +100,11 @@ class _Blocks(NamedTuple):
 
     def on_generators(self, critics: Params) -> Params:
         """J_xy b: how the generators' gradients change when the critics move by b."""
-        return self.linearisation.pushforward(Point(_zeros(self.point.generators), critics)).generators
+        return self.linearisation.pushforward(Point(zeros_like(self.point.generators), critics)).generators
 
     def on_critics(self, generators: Params) -> Params:
         """J_yx a: how the critics' gradients change when the generators move by a."""
-        return self.linearisation.pushforward(Point(generators, _zeros(self.point.critics))).critics
-
-
-def _zeros(params: Params) -> Params:
-    return map_params(torch.zeros_like, params)
+        return self.linearisation.pushforward(Point(generators, zeros_like(self.point.critics))).critics
 
 
 def _spread(own: Tensor, params: Params) -> Params:

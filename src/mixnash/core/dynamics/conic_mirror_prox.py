@@ -8,7 +8,7 @@ from torch import Tensor
 from mixnash.core.dynamics.base import AbstractMemorylessDynamics, DynamicsState, move_players
 from mixnash.core.errors import require
 from mixnash.core.rules.base import PlayerRules
-from mixnash.core.tree import map_params
+from mixnash.core.tree import map_params, over_leaf
 from mixnash.core.types import BOTH, AbstractOracle, Feedback, Params, Population
 
 
@@ -96,6 +96,6 @@ def _times_ratio(grads: Params, base: Population, probe: Population) -> Params:
     ratio = (probe.log_weights - base.log_weights).exp()
 
     def scale(leaf: Tensor) -> Tensor:
-        return leaf * ratio.reshape(ratio.shape + (1,) * (leaf.dim() - ratio.dim()))
+        return leaf * over_leaf(ratio, leaf)
 
     return map_params(scale, grads)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mixnash.core.tree import map_params
+from mixnash.core.tree import map_params, over_leaf
 from mixnash.core.types import AbstractOracle, Feedback, Params, Player, Population, Profile
 
 
@@ -134,8 +134,3 @@ def inner(one: Params, other: Params, games: int) -> Float[Tensor, "*games K"]:
     """The inner product of each particle [*games, K, ...] of one with the same particle of the other."""
     products = [(leaf * other[name]).reshape(*leaf.shape[: games + 1], -1).sum(-1) for name, leaf in one.items()]
     return products[0] if len(products) == 1 else torch.stack(products).sum(0)
-
-
-def over_leaf(factors: Tensor, leaf: Tensor) -> Tensor:
-    """Factors [*games] or [*games, K] with the trailing axes that let them multiply a leaf [*games, K, ...]."""
-    return factors.reshape(factors.shape + (1,) * (leaf.dim() - factors.dim()))

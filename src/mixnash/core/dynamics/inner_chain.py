@@ -48,7 +48,8 @@ def run_chain(
         start: the outer point.
         steps: K >= 1; each asks for fresh draws.
         damping: beta.
-        opponents: whom each player plays against throughout; None: the other's current point of the chain.
+        opponents: whom each player plays against throughout, both on the draws that the generators' updates ask for;
+            None: the other's current point of the chain.
         oracle: evaluates and projects.
         rng: noise of the position rules.
     """

@@ -16,7 +16,7 @@ from mixnash.core.dynamics.base import (
 from mixnash.core.errors import require
 from mixnash.core.rules.base import PlayerRules
 from mixnash.core.schedules import AbstractSchedule, as_schedule
-from mixnash.core.tree import map_params
+from mixnash.core.tree import map_params, take
 from mixnash.core.types import BOTH, CRITICS, GENERATORS, AbstractOracle, Feedback, Params, Population, Profile
 
 
@@ -86,7 +86,7 @@ class OpponentAveraging(AbstractDynamics):
     def init(self, profile: Profile) -> OpponentAveragingState:
         """Both players at rest; the first step fills the reservoirs."""
         players = DynamicsState(*(rule.init(one) for rule, one in zip(self._rules, profile, strict=True)))
-        generator_slots, critic_slots = (_take(one, self._first_slots(one)) for one in profile)
+        generator_slots, critic_slots = (take(one.params, self._first_slots(one)) for one in profile)
         return OpponentAveragingState(players, generator_slots, critic_slots, 0)
 
     def _first_slots(self, population: Population) -> Tensor:
@@ -169,23 +169,12 @@ def refill(slots: Params, population: Population, probability: float, rng: torch
         cumulative = log_weights.exp().cumsum(-1)
         # The total may miss 1 by rounding.
         chosen = torch.searchsorted(cumulative, uniform() * cumulative[..., -1:], right=True)
-        drawn = _take(population, chosen.clamp_max(count - 1))
+        drawn = take(population.params, chosen.clamp_max(count - 1))
 
     def choose(old: Tensor, new: Tensor) -> Tensor:
         return torch.where(replaced.reshape(replaced.shape + (1,) * (old.dim() - replaced.dim())), new, old)
 
     return map_params(choose, slots, drawn)
-
-
-def _take(population: Population, index: Tensor) -> Params:
-    """The particles of the given indices [*games, R]: leaves [*games, R, ...]."""
-    axis = index.dim() - 1
-
-    def gather(leaf: Tensor) -> Tensor:
-        rest = leaf.shape[axis + 1 :]
-        return leaf.gather(axis, index.reshape(*index.shape, *(1 for _ in rest)).expand(*index.shape, *rest))
-
-    return map_params(gather, population.params)
 
 
 def _uniform(slots: Params, like: Population, capacity: int) -> Population:

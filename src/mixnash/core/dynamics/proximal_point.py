@@ -67,7 +67,8 @@ class ProximalPoint(AbstractDynamics):
     not projecting, and z+ = P(w). Noise of Langevin rules is drawn once per step and the same for all guesses:
     :math:`z_{t+1} = z_t - \eta V(z_{t+1}) + \sqrt{2\eta T}\, \xi_t`, the implicit Euler scheme.
 
-    Games in a batch are solved side by side, each with a least-squares problem of its own.
+    Games in a batch are solved side by side, each with a least-squares problem of its own; the guess that is accepted
+    is the one whose worst residual is smallest, so a game without a solution holds up the others.
 
     Args:
         generators: rules of the generators.

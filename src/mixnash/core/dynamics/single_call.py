@@ -6,7 +6,8 @@ import torch
 
 from mixnash.core.dynamics.base import AbstractDynamics, DynamicsState, put_players, rule_diagnostics
 from mixnash.core.rules.base import PlayerRules
-from mixnash.core.types import Feedback, Params, Profile
+from mixnash.core.tree import zeros_like
+from mixnash.core.types import Feedback, Profile
 
 
 class SingleCallState(NamedTuple):
@@ -64,8 +65,4 @@ def _nothing(profile: Profile) -> Feedback:
     generators, critics = profile
     losses = torch.zeros_like(generators.log_weights), torch.zeros_like(critics.log_weights)
     values = losses[0].unsqueeze(-1) * losses[1].unsqueeze(-2)
-    return Feedback(values, *losses, _zeros(generators.params), _zeros(critics.params))
-
-
-def _zeros(params: Params) -> Params:
-    return {name: torch.zeros_like(leaf) for name, leaf in params.items()}
+    return Feedback(values, *losses, zeros_like(generators.params), zeros_like(critics.params))
