@@ -122,9 +122,9 @@ def test_every_setting_gives_an_outcome_for_each_of_the_twelve_methods():
 
 
 def test_the_law_of_effective_damping_gives_the_radii_of_the_reference():
-    assert predicted_radius(-0.5, 0.05) == pytest.approx(1.414, abs=1e-3)
-    assert predicted_radius(0.5, 0.05) == pytest.approx(0.8165, abs=1e-4)
-    assert predicted_radius(1.75, 0.05) == 0
+    assert predicted_radius(-0.5 * 0.05) == pytest.approx(1.414, abs=1e-3)
+    assert predicted_radius(0.5 * 0.05) == pytest.approx(0.8165, abs=1e-4)
+    assert predicted_radius(1.75 * 0.05) == 0
 
 
 def test_wilson_intervals_are_those_of_the_formula():

@@ -1,11 +1,17 @@
 r"""Cycles that attract: the almost bilinear, the forsaken and the polar game, and the law of effective damping."""
 
 import math
+import operator
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple, final
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from mixnash.core.dynamics.consensus import Consensus
+from mixnash.core.dynamics.extragradient_plus import ExtragradientPlus
+from mixnash.core.dynamics.lookahead import Lookahead
 from mixnash.core.games.almost_bilinear import AlmostBilinear
 from mixnash.core.games.forsaken import Forsaken
 from mixnash.core.games.polar import PolarGame
@@ -13,7 +19,7 @@ from mixnash.core.types import Player
 from mixnash.figures.fields import FieldPanel, field_trajectories
 from mixnash.figures.rates import RateCurve, RatePanel, rates
 from mixnash.reproduction.base import AbstractReproduction, Advance, Check, Findings
-from mixnash.reproduction.methods import METHODS
+from mixnash.reproduction.methods import METHODS, Method
 from mixnash.reproduction.outcome_matrix import CONVERGES, CYCLES, KINDS, observe
 from mixnash.reproduction.pictures import panel
 from mixnash.reproduction.simulate import ORIGIN, follow
@@ -33,6 +39,15 @@ DAMPING = {
 }
 """c: a method with step h adds the radial damping c h per unit of its time to a rotation (EG+: 1 - a/2 with a = 1/2;
 Lookahead with k = 5, a = 1/2 over GDA and EG: ((1 - a) k -+ 1) / 2)."""
+CONSENSUS = 0.03
+"""gamma of consensus optimisation, which adds gamma - h/2 per step."""
+LAW: Mapping[str, tuple[Method, Callable[[float], float]]] = {
+    **{name: (METHODS[name], partial(operator.mul, c)) for name, c in DAMPING.items()},
+    "EG+ ¼": (lambda step: ExtragradientPlus(step, 0.25), partial(operator.mul, 0.875)),
+    "LA-GDA, k = 3": (lambda step: Lookahead(METHODS["GDA"](step), 3, 0.5), partial(operator.mul, 0.25)),
+    "CO, gamma 0.03": (lambda step: Consensus(step, CONSENSUS), lambda step: CONSENSUS - step / 2),
+}
+"""Methods with the damping c h that a step of theirs adds."""
 LAW_STEPS = (0.02, 0.05)
 THRESHOLD = (7 / 32) ** 2
 """On the polar game the cycle dies when c h > a (7/32)^2."""
@@ -46,9 +61,9 @@ class _Radius(NamedTuple):
     predicted: float
 
 
-def predicted_radius(damping: float, step: float) -> float:
+def predicted_radius(damping: float) -> float:
     """Of the cycle on the almost bilinear game: sqrt(4/3 (1 - 2 c h / epsilon)); 0 once it is dead."""
-    return math.sqrt(max(4 / 3 * (1 - 2 * damping * step / EPSILON), 0.0))
+    return math.sqrt(max(4 / 3 * (1 - 2 * damping / EPSILON), 0.0))
 
 
 @final
@@ -60,7 +75,7 @@ class SpuriousAttractors(AbstractReproduction):
     """
 
     summary = "almost bilinear, forsaken and polar games: who cycles, at which radius, who converges"
-    parts = 2 + len(DAMPING) + 4
+    parts = 2 + len(LAW) + 4
 
     def run(self, advance: Advance, short: bool) -> Findings:
         """Trajectories, cycle radii against the law, thresholds of the polar game."""
@@ -101,16 +116,16 @@ class SpuriousAttractors(AbstractReproduction):
     def _law(advance: Advance, checks: list[Check], short: bool) -> dict[str, _Radius]:
         """Cycle radii on the almost bilinear game, from outside and inside the cycle."""
         radii = {}
-        for name, damping in DAMPING.items():
+        for name, (make, damping) in LAW.items():
             advance(f"effective damping of {name}")
-            for step, tolerance in zip(LAW_STEPS, (1e-3, 1e-2), strict=True):
-                predicted = predicted_radius(damping, step)
+            for step, tolerance in zip(LAW_STEPS, (3e-3, 1e-2), strict=True):
+                predicted = predicted_radius(damping(step))
                 start = max(predicted, 0.3)
                 game = AlmostBilinear(EPSILON, Player.CRITIC)
-                run = follow(METHODS[name](step), game, ([start], [0.0]), 10 if short else int(400 / step))
+                run = follow(make(step), game, ([start], [0.0]), 10 if short else int(400 / step))
                 turns = run.points[-round(20 * 2 * math.pi / step) :]
                 measured = float(turns.square().sum(1).mean().sqrt())
-                radii[f"{name}, step {step}"] = _Radius(damping * step, measured, predicted)
+                radii[f"{name}, step {step}"] = _Radius(damping(step), measured, predicted)
                 checks.append(
                     Check(
                         f"cycle radius of {name}, step {step}",
@@ -141,7 +156,7 @@ class SpuriousAttractors(AbstractReproduction):
 def _law_figure(radii: dict[str, _Radius]) -> Figure:
     found = sorted(radii.values())
     fine = np.linspace(min(one.damping for one in found), max(one.damping for one in found), 400)
-    curves = [RateCurve("law", fine, np.array([predicted_radius(one, 1.0) for one in fine]), None)]
+    curves = [RateCurve("law", fine, np.array([predicted_radius(one) for one in fine]), None)]
     for name, dead in (("measured", False), ("measured, no cycle", True)):
         kept = [one for one in found if (one.predicted == 0) == dead]
         dampings, measured = ([one.damping for one in kept], [one.measured for one in kept])
