@@ -42,7 +42,8 @@ demo: setup ## train the 25 Gaussians, evaluate, write pictures and a report
 
 bench: setup ## measure speed and quality against the alternatives (takes long)
 	$(BIN)/python benchmarks/step_speed.py
-	$(BIN)/python benchmarks/equal_budget.py
+	$(BIN)/python benchmarks/quality.py --group budget
+	$(BIN)/python benchmarks/game_speed.py
 
 clean: ## remove the environment and caches, never runs
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

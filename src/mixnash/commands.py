@@ -64,6 +64,7 @@ _EXAMPLES = """examples:
   mixnash evaluate --run runs/gaussians25/version_0
   mixnash sample --run runs/gaussians25/version_0 --num_samples 1000 --output samples.npz
   mixnash solve --config configs/toy/bilinear.yaml
+  mixnash reproduce escaping-traps
 
 Each command explains its own options with --help."""
 

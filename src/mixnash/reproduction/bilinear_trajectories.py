@@ -1,9 +1,11 @@
 """Five classical methods on the game xy: who circles outwards, and how fast the others come in."""
 
 import math
+from collections.abc import Mapping
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixnash.core.games.bilinear import Bilinear
 from mixnash.figures.fields import field_trajectories
@@ -11,7 +13,7 @@ from mixnash.figures.rates import RateCurve, RatePanel, rates
 from mixnash.reproduction.base import AbstractReproduction, Advance, Check, Findings
 from mixnash.reproduction.methods import METHODS
 from mixnash.reproduction.pictures import panel
-from mixnash.reproduction.simulate import ORIGIN, follow
+from mixnash.reproduction.simulate import ORIGIN, Run, follow
 
 STEP, STEPS = 0.1, 200
 """Of the golden run."""
@@ -45,23 +47,6 @@ class BilinearTrajectories(AbstractReproduction):
         runs = {name: follow(METHODS[name](STEP), game, START, 10 if short else STEPS) for name in GOLDEN}
         shown = {name: follow(METHODS[name](SHOWN_STEP), game, START, SHOWN_STEPS) for name in GOLDEN}
         distances = {name: run.points.norm(dim=1).numpy() for name, run in runs.items()}
-        checks = []
-        for name, golden in GOLDEN.items():
-            at = runs[name].points[min(100, len(runs[name].points) - 1)].tolist()
-            error = max(abs(a - b) for a, b in zip(at, golden, strict=True))
-            checks.append(
-                Check(
-                    f"{name} after 100 steps",
-                    f"({golden[0]:.10f}, {golden[1]:.10f})",
-                    f"({at[0]:.10f}, {at[1]:.10f})",
-                    error < 1e-10,
-                )
-            )
-        for name, factor in FACTORS.items():
-            found = float(distances[name][-1] / distances[name][-2])
-            checks.append(
-                Check(f"factor per step of {name}", f"{factor:.9f}", f"{found:.9f}", abs(found - factor) < 1e-9)
-            )
         limits = (-2.0, 2.0, -2.0, 2.0)
         figures = {
             "trajectories": field_trajectories(
@@ -92,4 +77,23 @@ class BilinearTrajectories(AbstractReproduction):
         numbers = {
             name: {"distance": distances[name].tolist(), "end": run.points[-1].tolist()} for name, run in runs.items()
         }
-        return Findings(figures, numbers, checks)
+        return Findings(figures, numbers, _checks(runs, distances))
+
+
+def _checks(runs: Mapping[str, Run], distances: Mapping[str, NDArray[np.float64]]) -> list[Check]:
+    checks = []
+    for name, golden in GOLDEN.items():
+        at = runs[name].points[min(100, len(runs[name].points) - 1)].tolist()
+        error = max(abs(a - b) for a, b in zip(at, golden, strict=True))
+        checks.append(
+            Check(
+                f"{name} after 100 steps",
+                f"({golden[0]:.10f}, {golden[1]:.10f})",
+                f"({at[0]:.10f}, {at[1]:.10f})",
+                error < 1e-10,
+            )
+        )
+    for name, factor in FACTORS.items():
+        found = float(distances[name][-1] / distances[name][-2])
+        checks.append(Check(f"factor per step of {name}", f"{factor:.9f}", f"{found:.9f}", abs(found - factor) < 1e-9))
+    return checks
