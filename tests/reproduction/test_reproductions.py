@@ -92,7 +92,8 @@ def run_of(points, diverged=False, still=False):
         (run_of([[1.0, 0.0], [0.1, 0.2], [0.101, 0.2]]), "converges"),
         (run_of([[0.1, 0.2], [0.105, 0.2]]), "cycles"),  # near, but leaving
         (run_of([[1.0, 0.0], [3.0, 3.0]], still=True), "stops elsewhere"),
-        (run_of([[1.0, 0.0], [2.0, 0.25]]), "stops elsewhere"),
+        (run_of([[1.0, 0.5], [2.0, 0.25]]), "stops elsewhere"),
+        (run_of([[1.0, 0.0], [2.0, 0.25]]), "cycles"),  # only passing the hyperbola
         (run_of([[1.0, 0.0], [1e4, 0.0]], diverged=True), "diverges"),
     ],
 )

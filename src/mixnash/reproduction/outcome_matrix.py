@@ -119,13 +119,13 @@ def observe(run: Run, point: Sequence[float]) -> Observed:
     distance = (tail - torch.tensor(point, dtype=torch.float64)).norm(dim=1)
     if float(distance[-1]) < min(NEAR, max(float(distance[0]), ROUNDING)):
         return Observed(CONVERGES, radius, len(run.points) - 1)
-    if run.still or _on_hyperbola(tail[-1]):
+    if run.still or _on_hyperbola(tail):
         return Observed(STOPS, radius, len(run.points) - 1)
     return Observed(CYCLES, radius, len(run.points) - 1)
 
 
-def _on_hyperbola(z: Tensor) -> bool:
-    return abs(float(z.prod()) - 0.5) < 1e-3
+def _on_hyperbola(tail: Tensor) -> bool:
+    return float((tail.prod(dim=1) - 0.5).abs().max()) < 1e-3
 
 
 _AGREES: dict[str, Callable[[Observed], bool]] = {
