@@ -268,6 +268,16 @@ class NotFinite(AbstractVectorGame):
         return (x * y).squeeze(-1) * float("nan")
 
 
+class CutOff(AbstractVectorGame):
+    """Leaves autograd on the way."""
+
+    def __init__(self) -> None:
+        super().__init__(Bilinear([[1.0]]).minimiser, Bilinear([[1.0]]).maximiser)
+
+    def payoff(self, x, y):
+        return (x * y).sum(-1).detach()
+
+
 class WrongShape(AbstractVectorGame):
     """Forgets to reduce."""
 
@@ -364,6 +374,7 @@ REFUSALS = {
     "unknown option": (BILINEAR, {"stps": 3}, "There is no option 'stps'"),
     "unknown class": (BILINEAR, {"game.class_path": "mixnash.core.games.bilinear.Bilinar"}, "game: .*Bilinar"),
     "misspelt argument": (BILINEAR, {"game.init_args.matrx": 1}, "matrx"),
+    "cut off": (BILINEAR, {"game": {"class_path": f"{__name__}.CutOff"}}, "is no differentiable function of x and y"),
     "wrong shape": (BILINEAR, {"game": {"class_path": f"{__name__}.WrongShape"}}, "must give one number per pair"),
 }
 

@@ -9,7 +9,7 @@ import torch
 
 from mixnash.core.dynamics.base import AbstractDynamics
 from mixnash.core.errors import NonFiniteError, require
-from mixnash.core.games.vectors import AbstractVectorGame
+from mixnash.core.games.vectors import VECTOR, AbstractVectorGame
 from mixnash.core.random import Purpose, stream
 from mixnash.core.types import BOTH, AbstractOracle, Profile
 from mixnash.solving.starts.base import AbstractStart
@@ -89,7 +89,7 @@ class Problem:
         """Ask the game once.
 
         Raises:
-            InvalidInputError: when the payoff has the wrong shape.
+            InvalidInputError: when the payoff has the wrong shape, or is cut off from its arguments.
             NonFiniteError: when the payoff or a gradient at the start is not finite.
         """
         if not finite_at(self.exact_oracle(), self.profile):
@@ -97,6 +97,17 @@ class Problem:
                 f"The payoff of {type(self.game).__name__} or its gradient is NaN or infinite at the start: start "
                 "elsewhere, or bound the game's domain."
             )
+        require(
+            self.start.finite or _differentiable(self.game, self.profile),
+            f"The payoff of {type(self.game).__name__} is no differentiable function of x and y: compute it with "
+            "torch from start to end, without detach, item or numpy.",
+        )
+
+
+def _differentiable(game: AbstractVectorGame, profile: Profile) -> bool:
+    """Whether autograd sees the payoff depend on at least one player."""
+    x, y = (one.params[VECTOR][..., :1, :].detach().requires_grad_() for one in profile)
+    return game.pair_terms(x, y).value.requires_grad
 
 
 def finite_at(oracle: AbstractOracle, profile: Profile) -> bool:
