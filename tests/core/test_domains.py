@@ -160,3 +160,15 @@ def test_the_whole_space_leaves_points_alone_and_cannot_be_searched():
 def test_a_domain_refuses_impossible_numbers(make, message):
     with pytest.raises(InvalidInputError, match=message):
         make()
+
+
+def test_only_the_whole_space_is_unbounded_and_only_the_torus_is_periodic():
+    domains = [Euclidean(2), Box([0.0], [1.0]), Torus(1), Simplex(3), Ball(2), Sphere(2)]
+    assert [one.bounded for one in domains] == [False, True, True, True, True, True]
+    assert [one.periodic for one in domains] == [False, False, True, False, False, False]
+
+
+def test_points_of_a_torus_are_unwrapped_to_the_name_nearest_to_a_reference():
+    points, reference = torch.tensor([[0.9], [0.2]], dtype=torch.float64), torch.tensor([[0.1], [3.4]]).double()
+    torch.testing.assert_close(Torus(1).unwrap(points, reference), torch.tensor([[-0.1], [3.2]]).double())
+    assert Box([0.0], [1.0]).unwrap(points, reference) is points

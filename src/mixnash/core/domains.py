@@ -15,6 +15,11 @@ from mixnash.core.errors import InvalidInputError, require
 class AbstractDomain(abc.ABC):
     """A closed set of R^dim. Points are the last axis of a tensor; leading axes are free."""
 
+    bounded: bool = True
+    """Whether it can be sampled, and filled by a grid."""
+    periodic: bool = False
+    """Whether points a whole number apart on an axis are the same."""
+
     @property
     @abc.abstractmethod
     def dim(self) -> int:
@@ -54,6 +59,10 @@ class AbstractDomain(abc.ABC):
         """Euclidean distances [...] of points [..., dim] to the set."""
         return (self.project(points) - points).square().sum(-1).sqrt()
 
+    def unwrap(self, points: Tensor, reference: Tensor) -> Tensor:
+        """The same points under their names nearest to the reference: elsewhere than on a torus, themselves."""
+        return points + (reference - points).round() if self.periodic else points
+
 
 def _dim(dim: int) -> int:
     require(dim >= 1, f"A domain needs at least one axis, found {dim}.")
@@ -75,6 +84,8 @@ class Euclidean(AbstractDomain):
     Args:
         dim: number of axes, at least 1.
     """
+
+    bounded = False
 
     def __init__(self, dim: int) -> None:
         self._dim = _dim(dim)
@@ -151,6 +162,8 @@ class Torus(AbstractDomain):
     Args:
         dim: number of axes, at least 1.
     """
+
+    periodic = True
 
     def __init__(self, dim: int) -> None:
         self._dim = _dim(dim)

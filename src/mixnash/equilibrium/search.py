@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mixnash.core.domains import AbstractDomain, Torus
+from mixnash.core.domains import AbstractDomain
 from mixnash.core.errors import NonFiniteError, require
 
 Loss: TypeAlias = Callable[[Tensor], Tensor]
@@ -47,8 +47,7 @@ class Minima(NamedTuple):
 
 def difference(domain: AbstractDomain, end: Tensor, start: Tensor) -> Tensor:
     """`end - start`; on a torus by the shortest way around."""
-    step = end - start
-    return step - step.round() if isinstance(domain, Torus) else step
+    return domain.unwrap(end, start) - start
 
 
 def candidates(domain: AbstractDomain, effort: Effort, rng: torch.Generator) -> Float[Tensor, "n dim"]:

@@ -7,7 +7,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mixnash.core.domains import Torus
 from mixnash.core.games.matrix import Matrix
 from mixnash.core.games.vectors import VECTOR, AbstractVectorGame
 from mixnash.core.population import size, weights
@@ -26,7 +25,7 @@ def distance(game: AbstractVectorGame, profile: Profile, known: Profile) -> floa
     """
     domains = game.minimiser, game.maximiser
     both = [
-        _between_means(one, other) if isinstance(game, Matrix) else wasserstein1(one, other, isinstance(domain, Torus))
+        _between_means(one, other) if isinstance(game, Matrix) else wasserstein1(one, other, domain.periodic)
         for one, other, domain in zip(profile, known, domains, strict=True)
     ]
     return None if None in both else math.hypot(*(one for one in both if one is not None))

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-from mixnash.core.domains import Euclidean
 from mixnash.core.games.matrix import Matrix
 from mixnash.core.games.vectors import VECTOR
 from mixnash.core.population import size, weights
@@ -29,7 +28,7 @@ def gap_of(problem: Problem, profile: Profile) -> Gap | None:
     if isinstance(game, Matrix):
         x, y = (weights(player) @ player.params[VECTOR] for player in profile)
         return Gap(float((x @ game.matrix).max() - (game.matrix @ y).min()), exact=True)
-    if not game.zero_sum or isinstance(game.minimiser, Euclidean) or isinstance(game.maximiser, Euclidean):
+    if not game.zero_sum or not game.minimiser.bounded or not game.maximiser.bounded:
         return None
     many = max(size(player) for player in profile) > _MANY
     refinements = _FEWER if many else _REFINEMENTS

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mixnash.core.domains import Euclidean
 from mixnash.core.population import size, weights
 from mixnash.core.types import Population
 from mixnash.equilibrium.cycles import detect_cycle
@@ -63,7 +62,7 @@ def outcome_of(
     if gap is not None and not pure and gap.value <= SOLVED:
         return Outcome("converged")
     points = _path(problem, history)
-    unbounded = isinstance(problem.game.minimiser, Euclidean) or isinstance(problem.game.maximiser, Euclidean)
+    unbounded = not problem.game.minimiser.bounded or not problem.game.maximiser.bounded
     if unbounded and escapes(points):
         return Outcome("diverges")
     even = int((history.steps % problem.record_every == 0).sum())  # the last record may come early

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from mixnash.core.domains import AbstractDomain, Torus
+from mixnash.core.domains import AbstractDomain
 from mixnash.core.games.vectors import VECTOR
 from mixnash.core.population import size, weights
 from mixnash.core.types import BOTH, AbstractOracle, Population, Profile
@@ -115,5 +115,5 @@ def residuals(problem: Problem, oracle: AbstractOracle, profiles: Profile) -> Te
 
 def _square(player: Population, grads: Tensor, domain: AbstractDomain) -> Tensor:
     points = player.params[VECTOR]
-    steps = grads if isinstance(domain, Torus) else points - domain.project(points - grads)
+    steps = grads if domain.periodic else points - domain.project(points - grads)
     return (weights(player) * steps.square().sum(-1)).sum(-1)

@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from mixnash.core.domains import AbstractDomain, Box, Euclidean
+from mixnash.core.domains import AbstractDomain, Box
 from mixnash.core.dynamics.base import AbstractDynamics, StepRange
 from mixnash.core.errors import MixnashError
 from mixnash.core.games.vectors import VECTOR
@@ -103,7 +103,7 @@ def _region(problem: Problem, known: Profile) -> Tensor:
 
 def _side(problem: Problem, known: Profile, player: Player) -> AbstractDomain:
     domain = problem.game.domain(player)
-    if not isinstance(domain, Euclidean):
+    if domain.bounded:
         return domain
     radius = max(float((_joint(problem.profile) - _joint(known)).abs().max()), 1e-3)
     centre = (known.generators if player is Player.GENERATOR else known.critics).params[VECTOR][0]

@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from mixnash.core.domains import AbstractDomain, Euclidean, Torus
+from mixnash.core.domains import AbstractDomain
 from mixnash.core.errors import require
 from mixnash.core.games.base import AbstractGame
 from mixnash.core.types import Batch, Critic, Generate, NetworkFunctions, Networks, PairTerms, Params, Player
@@ -99,13 +99,10 @@ class AbstractVectorGame(AbstractGame):
     def propose(self, player: Player, shape: tuple[int, ...], rng: torch.Generator) -> Params | None:
         """Uniform draws from the player's domain [*shape, dim]; None from the whole space."""
         domain = self.domain(player)
-        if isinstance(domain, Euclidean):
+        if not domain.bounded:
             return None
         return {VECTOR: domain.sample(math.prod(shape), rng).reshape(*shape, domain.dim)}
 
     def unwrap(self, player: Player, params: Params, reference: Params) -> Params:
         """On the torus, the points plus the whole numbers that bring them nearest to the reference."""
-        if not isinstance(self.domain(player), Torus):
-            return params
-        points = params[VECTOR]
-        return {VECTOR: points + (reference[VECTOR] - points).round()}
+        return {VECTOR: self.domain(player).unwrap(params[VECTOR], reference[VECTOR])}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mixnash.core.domains import AbstractDomain, Euclidean, Torus
+from mixnash.core.domains import AbstractDomain
 from mixnash.figures.arrays import Limits
 
 _ALONE = 0.5  # beside a domain of a single point
@@ -15,9 +15,9 @@ _BESIDE = 0.05  # of the width, around what is in the plane
 
 def extent(domain: AbstractDomain) -> tuple[float, float] | None:
     """The ends of a bounded domain of one axis; None of the whole line."""
-    if isinstance(domain, Euclidean):
+    if not domain.bounded:
         return None
-    if isinstance(domain, Torus):  # its grids leave out the repeated end
+    if domain.periodic:  # its grids leave out the repeated end
         return 0.0, 1.0
     ends = domain.grid(2)
     low, high = float(ends.min()), float(ends.max())
@@ -26,7 +26,7 @@ def extent(domain: AbstractDomain) -> tuple[float, float] | None:
 
 def window_of(domains: Sequence[AbstractDomain], points: Tensor) -> Limits:
     """What covers domains of the plane, and the points [n, 2] where one is unbounded."""
-    if not any(isinstance(one, Euclidean) for one in domains):
+    if all(one.bounded for one in domains):
         points = torch.cat([_corners(one) for one in domains])
     low, high = points.amin(0), points.amax(0)
     beside = max(_BESIDE * float((high - low).max()), 1e-3)
@@ -35,6 +35,6 @@ def window_of(domains: Sequence[AbstractDomain], points: Tensor) -> Limits:
 
 
 def _corners(domain: AbstractDomain) -> Tensor:
-    if isinstance(domain, Torus):
+    if domain.periodic:
         return torch.tensor([[0.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
     return domain.grid(_PER_AXIS)
