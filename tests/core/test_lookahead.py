@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from mixnash.core.domains import Sphere
-from mixnash.core.dynamics.base import AbstractDynamics
 from mixnash.core.dynamics.extragradient import Extragradient
 from mixnash.core.dynamics.lookahead import Lookahead
 from mixnash.core.dynamics.optimistic import Optimistic
@@ -181,29 +180,6 @@ def test_only_the_average_projects_besides_the_base():
     run(lookahead(0.1, 2), oracle, Profile(vectors([1.0]), vectors([0.5])), 2)
     moves = [Player.GENERATOR, Player.CRITIC]
     assert oracle.calls == ["resample", BOTH, *moves] * 2 + moves
-
-
-class _Rigid(AbstractDynamics):
-    """A dynamics that cannot be put elsewhere."""
-
-    draws_per_step = 1
-
-    def init(self, profile):
-        return profile
-
-    def step(self, state, oracle, rng):
-        return state, oracle.feedback(state, BOTH)
-
-    def profile(self, state):
-        return state
-
-    def diagnostics(self, state):
-        return {}
-
-
-def test_a_base_that_cannot_be_put_elsewhere_is_refused_at_the_start():
-    with pytest.raises(InvalidInputError, match="_Rigid cannot be put elsewhere during a run"):
-        Lookahead(_Rigid()).init(Profile(vectors([1.0]), vectors([0.5])))
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
 r"""Max-min of :math:`f(w, x) = wx - w^2 x^2`: traps all around the equilibrium, and who gets out of them."""
 
-import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, final
+from typing import final
 
 import numpy as np
 import torch
+from scipy.stats import binomtest
 from torch import Tensor
 
 from mixnash.core.domains import Box
@@ -24,6 +24,7 @@ from mixnash.core.vector_oracle import VectorOracle
 from mixnash.figures.outcomes import success_bars
 from mixnash.reproduction.base import AbstractReproduction, Advance, Check, Findings
 from mixnash.reproduction.methods import METHODS
+from mixnash.solving.recording import RecordingOracle
 
 OUTER, INNER = 1200, 100
 CALLS = OUTER * INNER
@@ -32,7 +33,7 @@ SEEDS = 50
 SOLVED = 0.05
 """|f| below this is a success: the traps have f = 1/4, the equilibrium (0, 0) has f = 0."""
 _LOOK = 500
-"""Steps between two looks at whether anything still moves."""
+"""Gradient calls between two looks at whether anything still moves."""
 CHAIN_STEP, NOISE = 0.1, 0.01
 """Step and noise psi of the published experiment; the temperature is psi^2."""
 ANNEALED = 0.1
@@ -58,32 +59,27 @@ def _cosine(updates: int) -> AbstractSchedule:
     return Cosine(ANNEALED**2, 0.0, updates)
 
 
-class _Entry(NamedTuple):
-    """A method and what it costs."""
-
-    make: Callable[[], AbstractDynamics]
-    calls_per_step: float
-
-
-ENTRIES: Mapping[str, _Entry] = {
-    "GDA": _Entry(lambda: METHODS["GDA"](0.05), 1),
-    "EG": _Entry(lambda: METHODS["EG"](0.05), 2),
-    "OGDA": _Entry(lambda: METHODS["OGDA"](0.05), 1),
-    "PPM": _Entry(lambda: METHODS["PPM"](0.05), 1),
-    "Lookahead GDA": _Entry(lambda: METHODS["LA-GDA"](0.05), 1),
-    "noisy GDA": _Entry(lambda: Simultaneous(*_rules(NOISE**2)), 1),
-    "noisy GDA, annealed": _Entry(lambda: Simultaneous(*_rules(_cosine(CALLS))), 1),
-    "MixedNE-LD": _Entry(lambda: _chain(NOISE**2), INNER),
-    "MixedNE-LD, no noise": _Entry(lambda: _chain(0.0), INNER),
-    "MixedNE-LD, frozen opponent": _Entry(lambda: _chain(NOISE**2, co_evolving=False), INNER),
-    "MixedNE-LD, beta 0.9": _Entry(lambda: _chain(NOISE**2, 0.9), INNER),
-    "mirror prox LD": _Entry(lambda: MirrorProxLangevin(*_rules(NOISE**2), INNER), 2 * INNER),
-    "MixedNE-LD, annealed": _Entry(lambda: _chain(_cosine(CALLS)), INNER),
+ENTRIES: Mapping[str, Callable[[], AbstractDynamics]] = {
+    "GDA": lambda: METHODS["GDA"](0.05),
+    "EG": lambda: METHODS["EG"](0.05),
+    "OGDA": lambda: METHODS["OGDA"](0.05),
+    "PPM": lambda: METHODS["PPM"](0.05),
+    "Lookahead GDA": lambda: METHODS["LA-GDA"](0.05),
+    "noisy GDA": lambda: Simultaneous(*_rules(NOISE**2)),
+    "noisy GDA, annealed": lambda: Simultaneous(*_rules(_cosine(CALLS))),
+    "MixedNE-LD": lambda: _chain(NOISE**2),
+    "MixedNE-LD, no noise": lambda: _chain(0.0),
+    "MixedNE-LD, frozen opponent": lambda: _chain(NOISE**2, co_evolving=False),
+    "MixedNE-LD, beta 0.9": lambda: _chain(NOISE**2, 0.9),
+    "mirror prox LD": lambda: MirrorProxLangevin(*_rules(NOISE**2), INNER),
+    "MixedNE-LD, annealed": lambda: _chain(_cosine(CALLS)),
 }
 """Every method at equal gradient calls."""
 
 
-def play_seeds(entry: _Entry, start: tuple[float, float] | None, seeds: int, calls: int) -> Tensor:
+def play_seeds(
+    make: Callable[[], AbstractDynamics], start: tuple[float, float] | None, seeds: int, calls: int
+) -> Tensor:
     """Final values f [seeds]; all seeds are played as one batch of games."""
     rng = torch.Generator().manual_seed(20260 + seeds)
     box = Box([-2.0], [2.0])
@@ -91,13 +87,14 @@ def play_seeds(entry: _Entry, start: tuple[float, float] | None, seeds: int, cal
         y, x = (box.sample(seeds, rng).unsqueeze(1) for _ in range(2))
     else:
         y, x = (torch.full((seeds, 1, 1), one, dtype=torch.float64) for one in start)
-    dynamics, game = entry.make(), WeirdSaddle(box, box)
+    dynamics, game = make(), WeirdSaddle(box, box)
     weights = torch.zeros(seeds, 1, dtype=torch.float64)
     state = dynamics.init(Profile(Population({VECTOR: x}, weights), Population({VECTOR: y}, weights)))
-    oracle, before = VectorOracle(game), dynamics.profile(state)
-    for step in range(1, max(1, int(calls / entry.calls_per_step)) + 1):
+    oracle, before, looked = RecordingOracle(VectorOracle(game)), dynamics.profile(state), 0.0
+    while oracle.gradient_calls < calls:
         state, _ = dynamics.step(state, oracle, rng)
-        if step % _LOOK == 0:
+        if oracle.gradient_calls - looked >= _LOOK:
+            looked = oracle.gradient_calls
             now = dynamics.profile(state)
             if _same(before, now):
                 break  # nothing has moved by one bit: there is no noise, and nothing ever will
@@ -111,12 +108,9 @@ def _same(one: Profile, other: Profile) -> bool:
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson, 1927)."""
-    z, share = 1.959964, successes / trials
-    centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
-    reach = z / (1 + z**2 / trials) * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
-    # Rounding must not put the share itself outside.
-    return min(max(centre - reach, 0.0), share), max(min(centre + reach, 1.0), share)
+    """The 95 % interval of a share (Wilson, 1927); rounding must not put the share itself outside."""
+    interval, share = binomtest(successes, trials).proportion_ci(method="wilson"), successes / trials
+    return min(float(interval.low), share), max(float(interval.high), share)
 
 
 @final
@@ -136,11 +130,11 @@ class EscapingTraps(AbstractReproduction):
         values: dict[str, dict[str, Tensor]] = {}
         for label, start in STARTS.items():
             values[label] = {}
-            for name, entry in ENTRIES.items():
+            for name, make in ENTRIES.items():
                 advance(f"{name} from {label}")
                 again = short and label != next(iter(STARTS))
                 values[label][name] = (
-                    values[next(iter(STARTS))][name] if again else play_seeds(entry, start, seeds, calls)
+                    values[next(iter(STARTS))][name] if again else play_seeds(make, start, seeds, calls)
                 )
         wins = {
             label: {name: int((one.abs() < SOLVED).sum()) for name, one in row.items()} for label, row in values.items()

@@ -1,4 +1,4 @@
-"""Every continuous game with a known mixed equilibrium, solved by one particle method with one set of defaults."""
+"""Every continuous game with a known mixed equilibrium: one method with its defaults, but for the discontinuous one."""
 
 import math
 from typing import NamedTuple, final
@@ -126,7 +126,7 @@ class MixedEquilibria(AbstractReproduction):
     nothing, so a random start is reported beside it. Silent duel is discontinuous: there weights move on two grids.
     """
 
-    summary = "every continuous game with a known mixed equilibrium, one method, one set of defaults"
+    summary = "every continuous game with a known answer; one method with its defaults on all smooth ones"
     parts = len(KNOWN_GAMES)
 
     def run(self, advance: Advance, short: bool) -> Findings:

@@ -9,6 +9,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from mixnash.core.domains import Torus
 from mixnash.core.dynamics.adaptive_conic_mirror_prox import AdaptiveConicMirrorProx
 from mixnash.core.dynamics.base import AbstractDynamics
 from mixnash.core.dynamics.conic_mirror_prox import ConicMirrorProx
@@ -116,9 +117,7 @@ def fresh_gaps(count: int, steps: int) -> list[float]:
 
 def even_start(particles: tuple[int, int]) -> Profile:
     """Evenly spaced particles on the circle, of equal weight."""
-    return Profile(
-        *(make_population({VECTOR: torch.arange(n, dtype=torch.float64).unsqueeze(1) / n}) for n in particles)
-    )
+    return Profile(*(make_population({VECTOR: Torus(1).grid(n)}) for n in particles))
 
 
 def gap(game: FourierGame, profile: Profile) -> float:

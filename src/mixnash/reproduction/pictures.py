@@ -6,9 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mixnash.core.games.vectors import VECTOR, AbstractVectorGame
-from mixnash.core.types import BOTH, Population, Profile
-from mixnash.core.vector_oracle import VectorOracle
+from mixnash.core.games.vectors import AbstractVectorGame
+from mixnash.equilibrium.fields import joint_field
 from mixnash.figures.fields import FieldPanel, Trajectory
 from mixnash.reproduction.simulate import Run
 
@@ -19,15 +18,8 @@ def field_on(game: AbstractVectorGame, limits: tuple[float, float, float, float]
     """Where both players of a planar game want to go, -V [H, W, 2], on a regular grid of the window."""
     x, y = (torch.linspace(low, high, _PER_AXIS, dtype=torch.float64) for low, high in (limits[:2], limits[2:]))
     grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
-    # Every point of the grid is a game of its own, with one particle per player.
-    one, other = (part.reshape(-1, 1, 1) for part in (grid_x, grid_y))
-    weightless = torch.zeros(one.shape[0], 1, dtype=torch.float64)
-    profile = Profile(Population({VECTOR: one}, weightless), Population({VECTOR: other}, weightless))
-    seen = VectorOracle(game).feedback(profile, BOTH)
-    assert seen.generator_grads is not None
-    assert seen.critic_grads is not None
-    field = torch.cat([-seen.generator_grads[VECTOR], -seen.critic_grads[VECTOR]], dim=-1)
-    return field.reshape(_PER_AXIS, _PER_AXIS, 2).numpy()
+    field = joint_field(game, torch.stack([grid_x, grid_y], dim=-1).reshape(-1, 2))
+    return -field.reshape(_PER_AXIS, _PER_AXIS, 2).numpy()
 
 
 def panel(

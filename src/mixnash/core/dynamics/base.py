@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import torch
 
-from mixnash.core.errors import InvalidInputError
 from mixnash.core.rules.base import PlayerRules, PlayerState
 from mixnash.core.types import AbstractOracle, Feedback, Player, Players, Profile, RuleState
 
@@ -59,24 +58,17 @@ class AbstractDynamics(abc.ABC):
     def profile(self, state: RuleState) -> Profile:
         """Both mixed strategies at a state."""
 
+    @abc.abstractmethod
     def replace_profile(self, state: RuleState, profile: Profile) -> RuleState:
         """The same state with both players put at `profile`, where the next step starts.
 
         Rule states stay as they are; memories of earlier points or gradients, which predict nothing across a jump,
-        start anew. Wrappers such as `lookahead.Lookahead` need this; schemes implement it where it makes sense.
+        start anew. Wrappers such as `lookahead.Lookahead` need this.
 
         Args:
             state: any state of this dynamics.
             profile: positions and log-weights of the shapes in `state`.
-
-        Raises:
-            InvalidInputError: always, unless a subclass overrides it.
         """
-        del state, profile
-        raise InvalidInputError(
-            f"{type(self).__name__} cannot be put elsewhere during a run: wrap a dynamics that implements "
-            "replace_profile, such as Simultaneous, Extragradient or Optimistic."
-        )
 
     @abc.abstractmethod
     def diagnostics(self, state: RuleState) -> dict[str, float]:

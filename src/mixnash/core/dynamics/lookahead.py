@@ -37,7 +37,7 @@ class Lookahead(AbstractDynamics):
     under their names nearest to the slow ones.
 
     Args:
-        base: the dynamics of the fast players; must implement `replace_profile`.
+        base: the dynamics of the fast players.
         period: k >= 1, in steps of the base.
         relaxation: a, in (0, 1]; 1 is the base itself.
 
@@ -60,11 +60,7 @@ class Lookahead(AbstractDynamics):
         return self._base.draws_per_step
 
     def init(self, profile: Profile) -> LookaheadState:
-        """Fast and slow players at the same place.
-
-        Raises:
-            InvalidInputError: when the base cannot be put elsewhere during a run.
-        """
+        """Fast and slow players at the same place."""
         return LookaheadState(self._base.replace_profile(self._base.init(profile), profile), profile, 0)
 
     def step(

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from mixnash.core.domains import AbstractDomain
 from mixnash.core.games.vectors import VECTOR, AbstractVectorGame
-from mixnash.core.types import BOTH, Population, Profile
-from mixnash.core.vector_oracle import VectorOracle
+from mixnash.core.types import Profile
+from mixnash.equilibrium.fields import joint_field
 from mixnash.figures.arrays import Limits
 from mixnash.figures.fields import FieldPanel, Trajectory, field_trajectories
 from mixnash.solving.outcomes import escapes
@@ -69,9 +69,5 @@ def _field(game: AbstractVectorGame, limits: Limits) -> NDArray[np.float64]:
     """-V on a grid over the window, [H, W, 2]."""
     x, y = (torch.linspace(low, high, _RESOLUTION, dtype=torch.float64) for low, high in (limits[:2], limits[2:]))
     ys, xs = torch.meshgrid(y, x, indexing="ij")
-    alone = torch.zeros(*xs.shape, 1, dtype=torch.float64)
-    profile = Profile(*(Population({VECTOR: one[..., None, None]}, alone) for one in (xs, ys)))
-    seen = VectorOracle(game).feedback(profile, BOTH)
-    assert seen.generator_grads is not None
-    assert seen.critic_grads is not None
-    return -torch.cat([seen.generator_grads[VECTOR], seen.critic_grads[VECTOR]], -1)[..., 0, :].numpy()
+    field: NDArray[np.float64] = -joint_field(game, torch.stack([xs, ys], dim=-1).reshape(-1, 2)).numpy()
+    return field.reshape(*xs.shape, 2)
