@@ -250,7 +250,7 @@ def test_a_dynamics_shows_the_numbers_of_both_players(plugin):
 
 
 @over("plugin", DYNAMICS)
-def test_a_dynamics_is_put_elsewhere_with_a_state_of_the_same_shape_or_refuses(plugin):
+def test_a_dynamics_is_put_elsewhere_with_a_state_of_the_same_shape(plugin):
     dynamics = make(plugins.DYNAMICS, plugin)
     state, *_ = advance(dynamics, start(dynamics), 3)
     before, there = clone(state), problems.tanh_problem(2, 3).profile
