@@ -10,9 +10,10 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from mixnash.core.errors import require
+from mixnash.core.games.base import AbstractGame
 from mixnash.core.population import size
 from mixnash.core.random import Purpose, stream
-from mixnash.core.types import Params, Profile
+from mixnash.core.types import Networks, Params, Player, Profile
 from mixnash.data.base import AbstractDataModule
 from mixnash.lit.checkpoints import check_fits
 from mixnash.lit.finite import FiniteGuard, check_positions
@@ -44,6 +45,23 @@ class AbstractGAN(pl.LightningModule, abc.ABC):
     @abc.abstractmethod
     def latent_dim(self) -> int:
         """Length of a latent."""
+
+    @property
+    @abc.abstractmethod
+    def game(self) -> AbstractGame:
+        """What is played."""
+
+    @property
+    @abc.abstractmethod
+    def networks(self) -> Networks:
+        """Both architectures as functions."""
+
+    @abc.abstractmethod
+    def fresh(self, player: Player, count: int, seed: int) -> Params:
+        """Newly initialised networks of a player, leaves [count, ...], on this module's device.
+
+        The global random state stays as it was.
+        """
 
     @abc.abstractmethod
     def profile(self, averaged: bool) -> Profile:

@@ -15,14 +15,14 @@ from mixnash.core.games.base import AbstractGame
 from mixnash.core.population import effective_size, entropy, make_population, stack
 from mixnash.core.random import Purpose, stream
 from mixnash.core.tree import Leaf, flatten, unflatten
-from mixnash.core.types import Batch, Feedback, Networks, Params, Population, Profile, RuleState
+from mixnash.core.types import Batch, Feedback, Networks, Params, Player, Population, Profile, RuleState
 from mixnash.lit.base import AbstractGAN
 from mixnash.lit.draws import StepDraws, check_shares
 from mixnash.lit.finite import FiniteGuard
 from mixnash.lit.particles import AveragedParams, ParticleStore
 from mixnash.lit.reduce import average_feedback
 from mixnash.lit.step_optimizer import StepOptimizer
-from mixnash.networks.base import AbstractCritic, AbstractGenerator, functions_of, parameters_of
+from mixnash.networks.base import AbstractCritic, AbstractGenerator, functions_of, newly_made, parameters_of
 
 STATE = "mixnash_state"
 """The key of the dynamics' state in a checkpoint."""
@@ -72,6 +72,10 @@ class MixedGAN(AbstractGAN):
         self.seed = seed
         self._game, self._dynamics = game, dynamics
         self._generator_samples, self._critic_samples = generator_samples, critic_samples
+        self._make = {
+            Player.GENERATOR: lambda: generator(event_shape),
+            Player.CRITIC: lambda: critic(event_shape),
+        }
         generators = [generator(event_shape) for _ in range(num_generators)]
         critics = [critic(event_shape) for _ in range(num_critics)]
         self._latent_dim = generators[0].latent_dim
@@ -92,6 +96,20 @@ class MixedGAN(AbstractGAN):
     def latent_dim(self) -> int:
         """Length of a latent."""
         return self._latent_dim
+
+    @property
+    def game(self) -> AbstractGame:
+        """As given."""
+        return self._game
+
+    @property
+    def networks(self) -> Networks:
+        """As given."""
+        return self._networks
+
+    def fresh(self, player: Player, count: int, seed: int) -> Params:
+        """Networks by the player's factory."""
+        return newly_made(self._make[player], count, seed, self.device)
 
     def profile(self, averaged: bool) -> Profile:
         """Both mixed strategies, the generators' positions averaged or raw."""

@@ -1,7 +1,7 @@
 """The textbook Wasserstein GAN: one generator, one critic, torch's own optimisers.
 
-Written straight from the papers and without the project's core (but for its random draws), so that it is both the
-baseline and an independent check of `MixedGAN` with one particle per player.
+Written straight from the papers and without the project's core, but for its random draws and for naming its game to
+evaluation: both the baseline and an independent check of `MixedGAN` with one particle per player.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,13 +13,16 @@ from torch import Tensor
 from torch.func import functional_call
 
 from mixnash.core.errors import InvalidInputError, require
+from mixnash.core.games.base import AbstractGame
+from mixnash.core.games.constraints import GradientPenalty, WeightClipping
+from mixnash.core.games.wasserstein import Wasserstein
 from mixnash.core.population import make_population, stack
-from mixnash.core.types import BOTH, CRITICS, GENERATORS, Batch, Params, Profile
+from mixnash.core.types import BOTH, CRITICS, GENERATORS, Batch, Networks, Params, Player, Profile
 from mixnash.lit.base import AbstractGAN
 from mixnash.lit.draws import StepDraws, check_shares
 from mixnash.lit.finite import FiniteGuard
 from mixnash.lit.particles import AveragedParams
-from mixnash.networks.base import AbstractCritic, AbstractGenerator, parameters_of
+from mixnash.networks.base import AbstractCritic, AbstractGenerator, functions_of, newly_made, parameters_of
 
 MakeOptimizer: TypeAlias = Callable[[Iterable[Tensor]], torch.optim.Optimizer]
 """Makes a torch optimiser of given parameters."""
@@ -71,6 +74,10 @@ class WGAN(AbstractGAN):
         _check_optimizer("critic_optimizer", critic_optimizer)
         self.automatic_optimization = False
         self.seed = seed
+        self._make = {
+            Player.GENERATOR: lambda: generator(event_shape),
+            Player.CRITIC: lambda: critic(event_shape),
+        }
         self.generator, self.critic = generator(event_shape), critic(event_shape)
         self.averaged = AveragedParams(parameters_of(self.generator), ema_decay)
         self._make_generator_optimizer, self._make_critic_optimizer = generator_optimizer, critic_optimizer
@@ -87,6 +94,23 @@ class WGAN(AbstractGAN):
     def latent_dim(self) -> int:
         """Length of a latent."""
         return self.generator.latent_dim
+
+    @property
+    def game(self) -> AbstractGame:
+        """The same game in the project's core."""
+        if self._clip is not None:
+            return Wasserstein(WeightClipping(self._clip))
+        assert self._gradient_penalty is not None
+        return Wasserstein(GradientPenalty(self._gradient_penalty))
+
+    @property
+    def networks(self) -> Networks:
+        """Generator and critic."""
+        return Networks(functions_of(self.generator), functions_of(self.critic))
+
+    def fresh(self, player: Player, count: int, seed: int) -> Params:
+        """Networks by the player's factory."""
+        return newly_made(self._make[player], count, seed, self.device)
 
     def profile(self, averaged: bool) -> Profile:
         """One particle per player."""

@@ -1,11 +1,13 @@
 """What an architecture must offer to be played by a population."""
 
 import abc
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from mixnash.core.population import stack
 from mixnash.core.types import NetworkFunctions, Params
 
 
@@ -63,6 +65,21 @@ def differentiated(network: AbstractCritic, params: Params, inputs: Tensor) -> T
 def parameters_of(module: nn.Module) -> Params:
     """A detached copy of a module's parameters by name."""
     return {name: leaf.detach().clone() for name, leaf in module.named_parameters()}
+
+
+def newly_made(make: Callable[[], AbstractNetwork], count: int, seed: int, device: torch.device) -> Params:
+    """Stacked parameters [count, ...] of as many new networks; torch's global random state stays as it was.
+
+    Args:
+        make: builds one network on the CPU, drawing its initialisation from torch's global state.
+        count: how many, at least 1.
+        seed: decides the draws.
+        device: where the parameters go.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        made = [parameters_of(make()) for _ in range(count)]
+    return {name: leaf.to(device) for name, leaf in stack(made).items()}
 
 
 def functions_of(network: AbstractNetwork) -> NetworkFunctions:
