@@ -12,11 +12,13 @@ from mixnash.core.dynamics.adaptive_conic_mirror_prox import AdaptiveConicMirror
 from mixnash.core.dynamics.adaptive_extragradient_plus import AdaptiveExtragradientPlus
 from mixnash.core.dynamics.alternating import Alternating
 from mixnash.core.dynamics.bias_corrected_extragradient_plus import BiasCorrectedExtragradientPlus
+from mixnash.core.dynamics.birth_death import BirthDeath
 from mixnash.core.dynamics.competitive import Competitive
 from mixnash.core.dynamics.conic_mirror_prox import ConicMirrorProx
 from mixnash.core.dynamics.consensus import Consensus
 from mixnash.core.dynamics.curvature_extragradient_plus import CurvatureExtragradientPlus
 from mixnash.core.dynamics.double_oracle import DoubleOracle
+from mixnash.core.dynamics.exact_weights import ExactWeights
 from mixnash.core.dynamics.extragradient import Extragradient
 from mixnash.core.dynamics.extragradient_plus import ExtragradientPlus
 from mixnash.core.dynamics.lookahead import Lookahead
@@ -28,6 +30,7 @@ from mixnash.core.dynamics.past_extragradient import PastExtragradient
 from mixnash.core.dynamics.proximal_point import ProximalPoint
 from mixnash.core.dynamics.reflected import Reflected
 from mixnash.core.dynamics.simultaneous import Simultaneous
+from mixnash.core.dynamics.snapshot_play import SnapshotPlay
 from mixnash.core.games.absolute_distance import AbsoluteDistance
 from mixnash.core.games.almost_bilinear import AlmostBilinear
 from mixnash.core.games.bell_gaussian import BellGaussian
@@ -47,6 +50,7 @@ from mixnash.core.games.letcher import Letcher
 from mixnash.core.games.matrix import Matrix
 from mixnash.core.games.monkey_saddle import MonkeySaddle
 from mixnash.core.games.non_saturating import NonSaturating
+from mixnash.core.games.packed import PackedGame
 from mixnash.core.games.parrilo import Parrilo
 from mixnash.core.games.polar import PolarGame
 from mixnash.core.games.polynomial import PolynomialGame
@@ -66,13 +70,17 @@ from mixnash.core.rules.frozen import Frozen
 from mixnash.core.rules.langevin import Langevin
 from mixnash.core.rules.momentum import Momentum
 from mixnash.core.rules.optimistic_adam import OptimisticAdam
+from mixnash.core.rules.per_particle import PerParticle
 from mixnash.core.rules.preconditioned_langevin import PreconditionedLangevin
 from mixnash.core.rules.rmsprop import RMSProp
 from mixnash.core.rules.sgd import SGD
+from mixnash.core.rules.softmax_descent import SoftmaxDescent
 from mixnash.core.rules.still import Still
-from mixnash.core.schedules import Constant, Cosine, Exponential, Growth, Polynomial
+from mixnash.core.rules.stochastic_gradient_hmc import StochasticGradientHMC
+from mixnash.core.schedules import Constant, Cosine, Exponential, Growth, Linear, Polynomial
 from mixnash.core.tree import flatten, map_leaves, unflatten
 from mixnash.core.types import Player
+from mixnash.networks.distilled import DistilledGenerator
 from mixnash.networks.mlp import MLPCritic, MLPGenerator
 from problems import EnumeratedSupports
 
@@ -83,6 +91,7 @@ CONSTRAINTS = {
     SpectralNormalization: lambda: SpectralNormalization(4),
 }
 ADVERSARIAL_GAMES = {Wasserstein: Wasserstein, Hinge: Hinge, NonSaturating: NonSaturating}
+PACKED_GAMES = {PackedGame: lambda: PackedGame(NonSaturating(GradientPenalty(2.0, 0.4)), 2)}
 """From a constraint to a game."""
 VECTOR_GAMES = {
     Bilinear: lambda: Bilinear([[1.0, -2.0], [0.5, 3.0]], [0.3, -0.2], [1.0, 0.4]),
@@ -123,17 +132,21 @@ POSITION_RULES = {
     RMSProp: lambda: RMSProp(0.03, 0.9),
     Langevin: lambda: Langevin(0.03, 0.2),
     PreconditionedLangevin: lambda: PreconditionedLangevin(0.03, 0.2, 0.9, 0.1),
+    PerParticle: lambda: PerParticle(Adam(0.03, 0.5, 0.8), 0.5, 2.0),
+    StochasticGradientHMC: lambda: StochasticGradientHMC(0.03, 0.4, 0.2, 0.7),
 }
 WEIGHT_RULES = {
     Frozen: lambda: Frozen(),
     EntropicMirrorDescent: lambda: EntropicMirrorDescent(0.3, 0.1),
     FictitiousPlay: lambda: FictitiousPlay(2.5),
+    SoftmaxDescent: lambda: SoftmaxDescent(Adam(0.1, 0.5), 0.1),
 }
 SCHEDULES = {
     Constant: lambda: Constant(0.3),
     Exponential: lambda: Exponential(0.3, 0.9),
     Polynomial: lambda: Polynomial(0.3, 0.5, 4.0),
     Cosine: lambda: Cosine(0.3, 0.7, 10, 3),
+    Linear: lambda: Linear(0.3, 0.7, 10, 3),
     Growth: lambda: Growth(1.0, 1.1, 7.0),
 }
 RULES = PlayerRules(Adam(0.05, 0.5), EntropicMirrorDescent(0.2)), PlayerRules(Langevin(0.05, 0.1), Frozen())
@@ -141,6 +154,8 @@ DYNAMICS = {
     Simultaneous: lambda: Simultaneous(*RULES),
     Alternating: lambda: Alternating(*RULES, critic_steps=3),
     Extragradient: lambda: Extragradient(*RULES),
+    BirthDeath: lambda: BirthDeath(Optimistic(*RULES), 2, 0.15, merge_radius=8.0, jitter=2.0),
+    ExactWeights: lambda: ExactWeights(Alternating(*RULES), EnumeratedSupports(), 1, 2, 0.6, 2),
     Lookahead: lambda: Lookahead(Extragradient(*RULES), 2, 0.3),
     Optimistic: lambda: Optimistic(*RULES, optimism=0.7),
     PastExtragradient: lambda: PastExtragradient(*RULES),
@@ -149,6 +164,7 @@ DYNAMICS = {
     AdaptiveConicMirrorProx: lambda: AdaptiveConicMirrorProx(birth_interval=2, candidates=6),
     ConicMirrorProx: lambda: ConicMirrorProx(*RULES, sweeps=3),
     OpponentAveraging: lambda: OpponentAveraging(*RULES, replacement=Polynomial(1.0, 1.0), capacity=4),
+    SnapshotPlay: lambda: SnapshotPlay(*RULES, 3, 2, generator_steps=2, critic_steps=3, sampled=1),
     MirrorLangevin: lambda: MirrorLangevin(*RULES, 3, 0.5, 0.7, co_evolving=False),
     MirrorProxLangevin: lambda: MirrorProxLangevin(*RULES, 3, 0.5, 0.7),
     DoubleOracle: lambda: DoubleOracle(Adam(0.05, 0.5), Langevin(0.05, 0.1), EnumeratedSupports(), 3, 0.1),
@@ -160,7 +176,8 @@ DYNAMICS = {
     Competitive: lambda: Competitive(0.05, 1e-6),
 }
 NETWORKS = {
-    MLPGenerator: lambda: MLPGenerator([1, 4, 4], latent_dim=3, width=5, depth=2),
+    DistilledGenerator: lambda: DistilledGenerator([1, 4, 4], latent_dim=3, bins=4, width=5, depth=2, bridges=0.4),
+    MLPGenerator: lambda: MLPGenerator([1, 4, 4], latent_dim=3, width=5, depth=2, octaves=2, period=6.0),
     MLPCritic: lambda: MLPCritic([1, 4, 4], width=5, depth=2, negative_slope=0.2, octaves=2, period=3.0),
 }
 

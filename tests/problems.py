@@ -214,14 +214,14 @@ def _tanh_params(count, inputs, outputs, key):
     return {name: normal(count, *shape, key=key + i) for i, (name, shape) in enumerate(shapes.items())}
 
 
-def tanh_problem(generators=3, critics=4, event=(2,)):
-    """Smooth networks of one hidden layer, written here: for finite differences."""
-    size = torch.Size(event).numel()
+def tanh_problem(generators=3, critics=4, event=(2,), packing=1):
+    """Smooth networks of one hidden layer, written here: for finite differences. Critics may take packs of samples."""
+    size, seen = torch.Size(event).numel(), event if packing == 1 else (packing, *event)
     profile = Profile(
         make_population(_tanh_params(generators, 3, size, 10), normal(generators, key=5)),
-        make_population(_tanh_params(critics, size, 1, 20), normal(critics, key=6)),
+        make_population(_tanh_params(critics, packing * size, 1, 20), normal(critics, key=6)),
     )
-    networks = Networks(_tanh_network(False, event), _tanh_network(True, event))
+    networks = Networks(_tanh_network(False, event), _tanh_network(True, seen))
     return Problem(networks, profile, gan_batch(generators, event))
 
 

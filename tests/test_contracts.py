@@ -18,6 +18,7 @@ from mixnash.core.feedback import feedback, feedback_reference
 from mixnash.core.games.base import AbstractAdversarialGame, AbstractGame
 from mixnash.core.games.constraints import AbstractCriticConstraint, GradientPenalty
 from mixnash.core.games.hinge import Hinge
+from mixnash.core.games.packed import PackedGame
 from mixnash.core.games.vectors import VECTOR, VECTOR_NETWORKS, AbstractVectorGame
 from mixnash.core.population import make_population, particle
 from mixnash.core.rules.base import AbstractPositionRule, AbstractWeightRule
@@ -99,6 +100,8 @@ def game_problem(plugin):
     """A game of any kind, with networks, profile and draws."""
     if issubclass(plugin, AbstractAdversarialGame):
         return make(plugins.ADVERSARIAL_GAMES, plugin, GradientPenalty(2.0)), problems.tanh_problem(2, 3)
+    if issubclass(plugin, PackedGame):  # batches of 5 and 11 samples leave a rest
+        return make(plugins.PACKED_GAMES, plugin), problems.tanh_problem(2, 3, packing=2)
     game = make(plugins.VECTOR_GAMES, plugin)
     profile = Profile(
         *(

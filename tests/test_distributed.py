@@ -32,6 +32,16 @@ MODELS: dict[str, dict[str, Any]] = {
             "dynamics": {"init_args": {"generators": RULES, "critics": RULES}},
         }
     },
+    "MixedGAN with packs and sampled players": {
+        "init_args": {
+            "generator_samples": 8,
+            "critic_samples": 4,
+            "packing": 2,
+            "sampled_generators": 3,
+            "sampled_critics": 1,
+            "dynamics": {"init_args": {"generators": RULES, "critics": RULES}},
+        }
+    },
     "WGAN": {
         "class_path": "mixnash.lit.wgan.WGAN",
         "init_args": {
@@ -40,6 +50,17 @@ MODELS: dict[str, dict[str, Any]] = {
             "critic_optimizer": ADAM,
             "critic_steps": 2,
             "gradient_penalty": 0.7,
+        },
+    },
+    "MGAN": {
+        "class_path": "mixnash.lit.mgan.MGAN",
+        "init_args": {
+            "num_generators": 3,
+            "generator_width": 8,
+            "critic_width": 8,
+            "generator_optimizer": ADAM,
+            "critic_optimizer": ADAM,
+            "samples_per_generator": 6,
         },
     },
 }

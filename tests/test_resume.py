@@ -8,11 +8,15 @@ import torch
 import yaml
 
 from mixnash.cli import train
+from mixnash.core.dynamics.alternating import Alternating
 from mixnash.core.dynamics.extragradient import Extragradient
 from mixnash.core.dynamics.simultaneous import Simultaneous
+from mixnash.core.rules.adam import Adam
 from mixnash.core.rules.entropic import EntropicMirrorDescent
 from mixnash.core.rules.langevin import Langevin
 from mixnash.core.rules.preconditioned_langevin import PreconditionedLangevin
+from mixnash.core.rules.softmax_descent import SoftmaxDescent
+from mixnash.core.rules.stochastic_gradient_hmc import StochasticGradientHMC
 from mixnash.core.schedules import Cosine, Polynomial
 from mixnash.lit.base import AbstractGAN
 from mixnash.lit.callbacks.last_checkpoint import LastCheckpoint
@@ -22,6 +26,7 @@ from training import (
     adam_dynamics,
     assert_same,
     make_trainer,
+    mgan,
     mixed_gan,
     ring,
     rules,
@@ -56,7 +61,24 @@ def plain_wgan() -> AbstractGAN:
     return wgan(critic_steps=2)
 
 
-MODELS = [alternating_adam, extragradient_langevin_with_entropic_weights, simultaneous_langevin, plain_wgan]
+def mgan_with_two_critic_steps() -> AbstractGAN:
+    return mgan(critic_steps=2)
+
+
+def bayesian_with_softmax_weights() -> AbstractGAN:
+    sampled = StochasticGradientHMC(Cosine(1e-2, 1e-3, steps=10), 0.3, 1e-4)
+    learnt = SoftmaxDescent(Adam(1e-2, 0.5), 0.1)
+    return mixed_gan(Alternating(rules(sampled, learnt), rules(sampled, learnt)))
+
+
+MODELS = [
+    alternating_adam,
+    extragradient_langevin_with_entropic_weights,
+    simultaneous_langevin,
+    plain_wgan,
+    mgan_with_two_critic_steps,
+    bayesian_with_softmax_weights,
+]
 
 
 def outcome(folder: Path) -> dict[str, object]:

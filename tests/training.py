@@ -19,6 +19,7 @@ from mixnash.core.rules.adam import Adam
 from mixnash.core.rules.base import AbstractPositionRule, AbstractWeightRule, PlayerRules
 from mixnash.core.rules.frozen import Frozen
 from mixnash.data.mixtures import PresetMixture
+from mixnash.lit.mgan import MGAN
 from mixnash.lit.mixed_gan import MixedGAN
 from mixnash.lit.wgan import WGAN
 from mixnash.networks.base import AbstractCritic, AbstractGenerator
@@ -102,6 +103,36 @@ def wgan(
             simultaneous,
             clip,
             0.7 if clip is None else None,
+            ema_decay=ema_decay,
+            seed=5,
+        )
+
+
+def mgan(
+    num_generators: int = 3,
+    diversity: float = 0.01,
+    critic_steps: int = 1,
+    samples_per_generator: int | None = 8,
+    generator_optimizer: MakeOptimizer = GENERATOR_ADAM,
+    critic_optimizer: MakeOptimizer = CRITIC_ADAM,
+    ema_decay: float = 0.9,
+) -> MGAN:
+    """A small MGAN of two hidden layers each, initialised the same at every call."""
+    with torch.random.fork_rng():
+        torch.manual_seed(11)
+        return MGAN(
+            (2,),
+            generator_optimizer,
+            critic_optimizer,
+            num_generators,
+            3,
+            8,
+            2,
+            8,
+            2,
+            diversity=diversity,
+            critic_steps=critic_steps,
+            samples_per_generator=samples_per_generator,
             ema_decay=ema_decay,
             seed=5,
         )

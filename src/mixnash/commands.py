@@ -24,6 +24,12 @@ def _train(words: list[str]) -> None:
     train(words)
 
 
+def _distill(words: list[str]) -> None:
+    from mixnash.distillation.cli import main as distill
+
+    distill(words)
+
+
 def _evaluate(words: list[str]) -> None:
     from mixnash.evaluation.cli import main as evaluate
 
@@ -52,6 +58,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         "train": Command("train, validate or continue a run, as train.py does", _train),
         "evaluate": Command("score a finished run and write a report, as evaluate.py does", _evaluate),
+        "distill": Command("compress a mixture of generators into one generator", _distill),
         "reproduce": Command("regenerate figures and tables with known answers", _reproduce),
         "sample": Command("draw samples from a finished run into a file or a folder", _sample),
         "solve": Command("run dynamics on a game with a known answer, side by side", _solve),
@@ -63,6 +70,7 @@ _EXAMPLES = """examples:
   mixnash train fit --config configs/experiment/gaussians25.yaml
   mixnash evaluate --run runs/gaussians25/version_0
   mixnash sample --run runs/gaussians25/version_0 --num_samples 1000 --output samples.npz
+  mixnash distill --run runs/gaussians25/version_0 --output runs/gaussians25/distilled
   mixnash solve --config configs/toy/bilinear.yaml
   mixnash reproduce escaping-traps
 

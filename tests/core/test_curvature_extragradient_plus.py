@@ -18,11 +18,11 @@ from mixnash.core.joint import add, field, norm, place, position, subtract
 from mixnash.core.types import BOTH, Profile
 from mixnash.core.vector_oracle import VectorOracle
 from problems import DOUBLE, make_rng, normal, positions, run, vectors
-from toy_fields import LINE, Forsaken, Polar, WeakMinty, adaptive_factor, trajectory
+from toys import FORSAKEN, LINE, Polar, WeakMinty, adaptive_factor, walk
 
 
 def test_curvature_extragradient_plus_follows_its_golden_trajectory_out_of_the_polar_cycles():
-    points = trajectory(CurvatureExtragradientPlus(), Polar(), [1.0, 0.5], 100)
+    points = walk(CurvatureExtragradientPlus(), [1.0], [0.5], 100, Polar())
     assert points[10].tolist() == pytest.approx([0.370386584571, -0.430105382011], abs=1e-10)
     assert points[100].tolist() == pytest.approx([0.00373279943016, -0.037384258552], abs=1e-10)
 
@@ -30,7 +30,7 @@ def test_curvature_extragradient_plus_follows_its_golden_trajectory_out_of_the_p
 @pytest.mark.parametrize("c", [0.2, 0.4])
 def test_rounding_does_not_shrink_the_steps_on_linear_fields(c):
     dynamics = CurvatureExtragradientPlus()
-    states, _ = run(dynamics, VectorOracle(WeakMinty(c)), Profile(vectors([0.8]), vectors([-0.6])), 150)
+    states, _ = run(dynamics, VectorOracle(WeakMinty(1.0, c)), Profile(vectors([0.8]), vectors([-0.6])), 150)
     norms = torch.tensor([math.hypot(*(float(own) for own in positions(dynamics, state))) for state in states])
     factor = adaptive_factor(c, 0.99, -0.495)
     assert factor < 1
@@ -41,7 +41,7 @@ def test_rounding_does_not_shrink_the_steps_on_linear_fields(c):
 
 def test_the_line_search_shrinks_the_step_until_its_test_holds():
     dynamics = CurvatureExtragradientPlus(shrinkage=0.7)
-    states, _ = run(dynamics, VectorOracle(Forsaken()), Profile(vectors([0.3]), vectors([0.2])), 12)
+    states, _ = run(dynamics, VectorOracle(FORSAKEN), Profile(vectors([0.3]), vectors([0.2])), 12)
     searched = []
     for before, after in itertools.pairwise(states):
         z = torch.cat([own[0] for own in positions(dynamics, before)])
@@ -82,7 +82,7 @@ def test_the_step_is_bounded_where_the_field_is_constant():
             return (2 * x - y).squeeze(-1)
 
     dynamics = CurvatureExtragradientPlus(curvature=0.0, max_step_size=0.3)
-    points = trajectory(dynamics, Slope(LINE, LINE), [1.0, 1.0], 2)
+    points = walk(dynamics, [1.0], [1.0], 2, Slope(LINE, LINE))
     # w - z = d, so alpha = 1.
     torch.testing.assert_close(points, torch.tensor([[1.0, 1.0], [0.4, 0.7], [-0.2, 0.4]], dtype=DOUBLE))
 
@@ -92,7 +92,7 @@ def test_a_field_that_is_not_finite_ends_the_line_search():
         def payoff(self, x, y):
             return (x * y / 0).squeeze(-1)
 
-    points = trajectory(CurvatureExtragradientPlus(), Broken(LINE, LINE), [1.0, 1.0], 1)
+    points = walk(CurvatureExtragradientPlus(), [1.0], [1.0], 1, Broken(LINE, LINE))
     assert bool(points[1].isnan().all())
 
 

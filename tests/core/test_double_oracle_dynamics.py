@@ -157,6 +157,17 @@ def test_a_round_draws_anew_for_every_update_and_the_matrix_and_trains_one_parti
     torch.testing.assert_close((p @ seen.generator_losses), -(q @ seen.critic_losses))
 
 
+def test_newcomers_do_not_face_particles_without_weight():
+    start = Profile(vectors([0.9], [-0.5], [0.3]), vectors([0.4], [0.8], [-0.1], weights=[0.25, 1e-12, 0.75]))
+    dynamics = DoubleOracle(SGD(0.1), SGD(0.1), EnumeratedSupports(), response_steps=2)
+    oracle = SpyOracle(VectorOracle(SquaredDistance()))
+    run(dynamics, oracle, start, 1)
+    for seen in oracle.profiles[:2]:
+        assert seen.critics.params[VECTOR].flatten().tolist() == pytest.approx([0.4, -0.1])
+        assert weights(seen.critics).tolist() == pytest.approx([0.25, 0.75])
+    assert [len(one.log_weights) for one in oracle.profiles[-1]] == [4, 4]  # they may still find their way back
+
+
 def test_single_precision_states_keep_their_shapes_and_finite_log_weights():
     start = Profile(
         *(one._replace(params={VECTOR: one.params[VECTOR].float()}, log_weights=one.log_weights.float())

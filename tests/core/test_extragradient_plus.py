@@ -18,12 +18,12 @@ from mixnash.core.schedules import Polynomial
 from mixnash.core.types import BOTH, Population, Profile
 from mixnash.core.vector_oracle import VectorOracle
 from problems import DOUBLE, SpyOracle, make_rng, normal, positions, run, vectors
-from toy_fields import XY, Forsaken, WeakMinty, adaptive_factor, end, multiplier, trajectory
+from toys import FORSAKEN, XY, WeakMinty, adaptive_factor, end, multiplier, walk
 
 
 def spectral_radius(dynamics, game):
     """Of the linear map that one step is."""
-    columns = [trajectory(dynamics, game, start, 1)[1] for start in ([1.0, 0.0], [0.0, 1.0])]
+    columns = [walk(dynamics, start[:1], start[1:], 1, game)[1] for start in ([1.0, 0.0], [0.0, 1.0])]
     return float(torch.linalg.eigvals(torch.stack(columns, dim=1)).abs().max())
 
 
@@ -46,22 +46,22 @@ def test_extragradient_plus_is_stable_on_the_bilinear_game_up_to_its_threshold(r
 @pytest.mark.parametrize(("relaxation", "critical"), [(0.25, 0.375), (0.5, 0.25), (0.75, 0.125)])
 def test_extragradient_plus_copes_with_weak_minty_games_up_to_its_critical_constant(relaxation, critical):
     dynamics = ExtragradientPlus(1.0, relaxation)
-    assert spectral_radius(dynamics, WeakMinty(critical - 1e-6)) < 1 - 1e-8
-    assert spectral_radius(dynamics, WeakMinty(critical + 1e-6)) > 1 + 1e-8
+    assert spectral_radius(dynamics, WeakMinty(1.0, critical - 1e-6)) < 1 - 1e-8
+    assert spectral_radius(dynamics, WeakMinty(1.0, critical + 1e-6)) > 1 + 1e-8
 
 
 def test_extragradient_plus_follows_its_golden_trajectories():
-    assert end(ExtragradientPlus(0.1), XY, [1.0, 0.0], 100) == pytest.approx(
+    assert end(ExtragradientPlus(0.1), [1.0], [0.0], 100, XY) == pytest.approx(
         [0.208658063953, -0.654738880381], abs=1e-10
     )
-    assert end(ExtragradientPlus(0.05), Forsaken(), [1.0, -0.8], 200) == pytest.approx(
+    assert end(ExtragradientPlus(0.05), [1.0], [-0.8], 200, FORSAKEN) == pytest.approx(
         [-1.29306533471, 0.283381753171], abs=1e-10
     )
 
 
 def test_extragradient_plus_without_relaxation_or_domains_is_extragradient():
-    got = trajectory(ExtragradientPlus(0.05, 1.0), Forsaken(), [1.0, -0.8], 50)
-    expected = trajectory(problems.descend(Extragradient, 0.05), Forsaken(), [1.0, -0.8], 50)
+    got = walk(ExtragradientPlus(0.05, 1.0), [1.0], [-0.8], 50, FORSAKEN)
+    expected = walk(problems.descend(Extragradient, 0.05), [1.0], [-0.8], 50, FORSAKEN)
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-13)
 
 
@@ -112,7 +112,7 @@ def test_extragradient_plus_draws_once_or_twice(same_sample):
 
 def test_the_step_and_the_relaxation_of_extragradient_plus_follow_their_schedules():
     dynamics = ExtragradientPlus(Polynomial(0.5, 1.0), Polynomial(0.8, 2.0))
-    points = trajectory(dynamics, XY, [1.0, -0.5], 3)
+    points = walk(dynamics, [1.0], [-0.5], 3, XY)
     z = complex(1.0, -0.5)
     for t in range(3):
         g, alpha = 0.5 / (1 + t), 0.8 / (1 + t) ** 2
@@ -125,14 +125,14 @@ def test_the_step_and_the_relaxation_of_extragradient_plus_follow_their_schedule
 
 @pytest.mark.parametrize(("c", "g", "curvature", "relaxation"), [(0.2, 0.7, -0.3, 1.0), (0.45, 1.0, -0.495, 1.7)])
 def test_adaptive_extragradient_plus_multiplies_by_its_known_factor(c, g, curvature, relaxation):
-    got = multiplier(AdaptiveExtragradientPlus(g, curvature, relaxation), WeakMinty(c))
+    got = multiplier(AdaptiveExtragradientPlus(g, curvature, relaxation), WeakMinty(1.0, c))
     assert got == pytest.approx(adaptive_factor(c, g, curvature, relaxation), abs=1e-12)
 
 
 def test_adaptive_extragradient_plus_copes_with_weak_minty_games_up_to_nearly_a_half():
     for c in (0.1, 0.3, 0.49):
-        assert multiplier(AdaptiveExtragradientPlus(1.0), WeakMinty(c)) < 1 - 1e-6
-    assert multiplier(AdaptiveExtragradientPlus(1.0), WeakMinty(0.5)) > 1 + 1e-6
+        assert multiplier(AdaptiveExtragradientPlus(1.0), WeakMinty(1.0, c)) < 1 - 1e-6
+    assert multiplier(AdaptiveExtragradientPlus(1.0), WeakMinty(1.0, 0.5)) > 1 + 1e-6
 
 
 def test_projected_adaptive_extragradient_plus_makes_the_step_written_out():
@@ -147,7 +147,7 @@ def test_projected_adaptive_extragradient_plus_makes_the_step_written_out():
 
 
 def test_adaptive_extragradient_plus_rests_where_the_field_is_zero():
-    points = trajectory(AdaptiveExtragradientPlus(0.5), XY, [0.0, 0.0], 3)
+    points = walk(AdaptiveExtragradientPlus(0.5), [0.0], [0.0], 3, XY)
     assert torch.equal(points, torch.zeros_like(points))
 
 
@@ -169,10 +169,10 @@ def test_a_batch_of_games_is_played_as_one_by_one(dynamics):
             for i, count in enumerate((2, 3))
         )
     )
-    states, _ = run(dynamics, VectorOracle(Forsaken()), profile, 5)
+    states, _ = run(dynamics, VectorOracle(FORSAKEN), profile, 5)
     for game in range(5):
         alone = Profile(*(Population({VECTOR: one.params[VECTOR][game]}, one.log_weights[game]) for one in profile))
-        ends, _ = run(dynamics, VectorOracle(Forsaken()), alone, 5)
+        ends, _ = run(dynamics, VectorOracle(FORSAKEN), alone, 5)
         for own, all_of_it in zip(positions(dynamics, ends[-1]), positions(dynamics, states[-1]), strict=True):
             torch.testing.assert_close(own, all_of_it[game])
 
@@ -193,9 +193,9 @@ def test_weights_weigh_the_opponents_gradients_and_stay(dynamics):
 @pytest.mark.parametrize("dynamics", KINDS, ids=lambda one: type(one).__name__)
 def test_put_elsewhere_a_dynamics_goes_on_from_there(dynamics):
     here, there = (Profile(vectors([x]), vectors([y])) for x, y in ((1.0, -0.8), (0.3, 0.2)))
-    states, _ = run(dynamics, VectorOracle(Forsaken()), here, 3)
+    states, _ = run(dynamics, VectorOracle(FORSAKEN), here, 3)
     put = dynamics.replace_profile(states[-1], there)
-    oracle = VectorOracle(Forsaken())
+    oracle = VectorOracle(FORSAKEN)
     moved, _ = dynamics.step(put, oracle, make_rng(0))
     expected, _ = dynamics.step(dynamics.init(there), oracle, make_rng(0))
     assert positions(dynamics, moved) == positions(dynamics, expected)

@@ -18,7 +18,7 @@ from mixnash.core.types import BOTH, PairTerms, Point, Profile
 from mixnash.core.vector_oracle import FiniteOracle, VectorOracle
 from plugins import clone, same
 from problems import make_rng, normal
-from toy_fields import Curved
+from toys import Curved
 
 
 class GeneralSum(AbstractVectorGame):

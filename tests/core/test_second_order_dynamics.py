@@ -23,7 +23,7 @@ from mixnash.core.tree import map_params
 from mixnash.core.types import BOTH, PairTerms, Point, Population, Profile
 from mixnash.core.vector_oracle import VectorOracle
 from problems import SpyOracle, make_rng, normal, positions, run, vectors
-from toy_fields import XY, Curved, Forsaken, end, multiplier
+from toys import FORSAKEN, XY, Curved, end, multiplier
 
 
 class GeneralSum(AbstractVectorGame):
@@ -90,10 +90,10 @@ def test_consensus_is_stable_on_the_bilinear_game_up_to_its_threshold(regularisa
 
 
 def test_consensus_follows_its_golden_trajectories():
-    assert end(Consensus(0.1, 0.5), XY, [1.0, 0.0], 100) == pytest.approx(
+    assert end(Consensus(0.1, 0.5), [1.0], [0.0], 100, XY) == pytest.approx(
         [-0.00499541310026, -0.00897520556512], abs=1e-10
     )
-    assert end(Consensus(0.05, 0.5), Forsaken(), [1.0, -0.8], 200) == pytest.approx(
+    assert end(Consensus(0.05, 0.5), [1.0], [-0.8], 200, FORSAKEN) == pytest.approx(
         [0.0873255571373, 0.433556330681], abs=1e-10
     )
 
@@ -135,8 +135,8 @@ def test_competitive_descent_shrinks_by_its_known_factor_on_the_bilinear_game(st
 
 
 def test_competitive_descent_follows_its_golden_trajectories():
-    assert end(Competitive(0.1), XY, [1.0, 0.0], 100) == pytest.approx([-0.52086652604, -0.313702525301], abs=1e-10)
-    assert end(Competitive(0.05), Forsaken(), [1.0, -0.8], 200) == pytest.approx(
+    assert end(Competitive(0.1), [1.0], [0.0], 100, XY) == pytest.approx([-0.52086652604, -0.313702525301], abs=1e-10)
+    assert end(Competitive(0.05), [1.0], [-0.8], 200, FORSAKEN) == pytest.approx(
         [0.628490987717, 1.41093232226], abs=1e-10
     )
 

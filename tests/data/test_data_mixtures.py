@@ -23,6 +23,7 @@ PUBLISHED = {
     ),
     "wgangp-ring": ([(1.41442716 * x, 1.41442716 * y) for x, y in CIRCLE], 0.014144272),
     "drs-grid": (list(itertools.product([-2, -1, 0, 1, 2], repeat=2)), 0.05),
+    "grid-100": (list(itertools.product([place - 4.5 for place in range(10)], repeat=2)), 0.025),  # the project's own
 }
 
 CENTRES, SCALES, WEIGHTS = [[0.0, 1.0], [2.0, -1.0], [-3.0, 0.5]], [0.1, 0.3, 0.2], [1.0, 2.0, 5.0]

@@ -11,6 +11,7 @@ from mixnash.core.errors import InvalidInputError
 from mixnash.data.base import CHUNK, AbstractDataModule
 from mixnash.data.digits import Digits
 from mixnash.data.mixtures import CustomMixture, PresetMixture
+from mixnash.data.mixtures_nd import RandomMixture
 from mixnash.data.shapes import SwissRoll
 
 CENTRES, SCALES, WEIGHTS = [[0.0, 1.0], [2.0, -1.0], [-3.0, 0.5]], [0.1, 0.3, 0.2], [1.0, 2.0, 5.0]
@@ -20,6 +21,8 @@ MAKERS = {
     "preset, fixed": lambda **sizes: PresetMixture("drs-grid", fixed_size=100, **sizes),
     "custom, fresh": lambda **sizes: CustomMixture(CENTRES, SCALES, WEIGHTS, **sizes),
     "custom, fixed": lambda **sizes: CustomMixture(CENTRES, SCALES, WEIGHTS, fixed_size=7, **sizes),
+    "random, fresh": lambda **sizes: RandomMixture(4, 5, **sizes),
+    "random, fixed": lambda **sizes: RandomMixture(4, 5, fixed_size=50, **sizes),
     "swiss roll, fresh": lambda **sizes: SwissRoll(**sizes),
     "swiss roll, fixed": lambda **sizes: SwissRoll(fixed_size=50, **sizes),
     "digits": lambda **sizes: Digits(**sizes),

@@ -97,3 +97,11 @@ def wgan_run(tmp_path_factory):
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory):
     return run_once(tmp_path_factory.mktemp("digits"), "digits", mixed_gan(5), "mixnash.data.digits.Digits", {}, seed=2)
+
+
+@pytest.fixture(scope="session")
+def packed_run(tmp_path_factory):
+    model = mixed_gan(2)
+    model["init_args"] |= {"packing": 2, "sampled_generators": 2}
+    folder = tmp_path_factory.mktemp("packed")
+    return run_once(folder, "pairs", model, "mixnash.data.mixtures.CustomMixture", MIXTURE, seed=3)

@@ -50,7 +50,7 @@ def test_metrics_file_is_the_flat_record(evaluated, mixture_run):
 
 def test_figures_are_pictures_of_the_mixture_and_of_training(evaluated):
     names = {path.stem for path in (evaluated / "figures").iterdir()}
-    portraits = {"samples", "critic", "modes", "modes_by_particle", "payoffs", "weights"}
+    portraits = {"samples", "critic", "modes", "particles", "payoffs", "weights"}
     curves = {"modes", "high_quality", "reverse_kl", "sliced_wasserstein2", "losses", "effective_sizes"}
     assert names == portraits | {f"training_{curve}_{axis}" for curve in curves for axis in ("steps", "seconds")}
     for path in (evaluated / "figures").iterdir():

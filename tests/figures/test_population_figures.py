@@ -4,8 +4,8 @@ import torch
 from drawing import drawn, texts
 
 from mixnash.core.errors import InvalidInputError
-from mixnash.figures.populations import mode_histogram, modes_by_particle, particle_weights, payoff_matrix
-from mixnash.figures.style import DIVERGING, GREY, SEQUENTIAL, particle_colours
+from mixnash.figures.populations import mode_histogram, particle_weights, payoff_matrix
+from mixnash.figures.style import DIVERGING, GREY, particle_colours
 
 
 def draw(*shape: int) -> torch.Tensor:
@@ -82,33 +82,6 @@ def test_effective_sizes_are_stated():
     assert figure.axes[1].get_title(loc="left") == "effective size 1.22 of 2"  # 1 / 0.82
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (25, 25), (64, 25), (1, 25), (10, 1000)])
-def test_modes_by_particle_totals_rows_and_columns(shape):
-    found = torch.randint(0, 4, shape, generator=torch.Generator().manual_seed(1))
-    before = found.clone()
-    figure = modes_by_particle(found, "Modes")
-    drawn(figure)
-    assert [bar.get_height() for bar in figure.axes[1].patches] == found.sum(0).tolist()
-    assert [bar.get_width() for bar in figure.axes[2].patches] == found.sum(1).tolist()
-    assert f"{int((found.sum(0) > 0).sum())} of {shape[1]} modes fed" in texts(figure)
-    assert torch.equal(found, before)
-
-
-def test_empty_cells_are_white_and_the_fullest_is_the_end_of_the_scale():
-    figure = modes_by_particle(np.array([[0, 7, 0], [2, 0, 14]]), "Modes")
-    seen = cell_centres(figure, drawn(figure), (2, 3))
-    assert (seen[0, 0] == 255).all()
-    assert (seen[1, 1] == 255).all()
-    np.testing.assert_allclose(seen[1, 2], 255 * np.array(SEQUENTIAL(1.0)[:3]), atol=2)
-    np.testing.assert_allclose(seen[0, 1], 255 * np.array(SEQUENTIAL(0.5)[:3]), atol=2)
-
-
-def test_modes_without_samples_are_drawn():
-    figure = modes_by_particle(torch.zeros(3, 4), "Nothing")
-    drawn(figure)
-    assert "0 of 4 modes fed" in texts(figure)
-
-
 def test_histogram_marks_modes_beyond_two_multinomial_standard_deviations():
     # e = (40, 60), n = 100: sd = sqrt(24) = 4.899 for both, so 2 sd = 9.798. A Poisson band would be wider: 12.6, 15.5.
     figure = mode_histogram(np.array([49, 70]), np.array([40.0, 60.0]), "Modes")
@@ -142,8 +115,6 @@ def test_impossible_inputs_are_refused_in_sentences(no_shape_checks):
         payoff_matrix(values[:0], weights(4)[:0], weights(3), "")
     with pytest.raises(InvalidInputError, match=r"weights of critics of shape \[L\], found \[4, 3\]"):
         particle_weights(weights(4), values, "")
-    with pytest.raises(InvalidInputError, match="samples by particle and mode to be finite and at least 0"):
-        modes_by_particle(-values.abs(), "")
     with pytest.raises(InvalidInputError, match="at least one entry in samples of modes"):
         mode_histogram(torch.zeros(0), torch.zeros(0), "")
     with pytest.raises(InvalidInputError, match=r"expected samples of modes of shape \[4\], found \[3\]"):

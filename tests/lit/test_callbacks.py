@@ -34,7 +34,7 @@ def drawn(module: AbstractGAN, data: AbstractDataModule, folder: Path, callback:
 
 
 PLANE = {"pictures/samples", "pictures/critic", "pictures/payoffs", "pictures/weights"}
-MIXTURE = PLANE | {"pictures/modes_by_particle", "pictures/modes"}
+MIXTURE = PLANE | {"pictures/particles", "pictures/modes"}
 IMAGES = {"pictures/samples", "pictures/payoffs", "pictures/weights"}
 
 

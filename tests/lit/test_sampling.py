@@ -10,6 +10,7 @@ from mixnash.core.population import Population, make_population, particle
 from mixnash.core.random import stream
 from mixnash.data.digits import Digits
 from mixnash.data.mixtures import CustomMixture, PresetMixture
+from mixnash.data.mixtures_nd import RandomMixture
 from mixnash.data.shapes import SwissRoll
 from mixnash.lit.scores import evaluation_metrics, training_metrics
 from training import adam_dynamics, make_trainer, mixed_gan, ring, wgan
@@ -115,12 +116,18 @@ PLANE = {"transport", "mmd"}
 @pytest.mark.parametrize(
     ("data", "watched", "evaluated"),
     [
-        (PresetMixture("wgangp-ring"), {"modes", "sliced"}, {"modes", "sliced", *PLANE}),
-        (CustomMixture([[0.0, 0.0], [1.0, 1.0]], [0.1, 0.2]), {"modes", "sliced"}, {"modes", "sliced", *PLANE}),
+        (PresetMixture("wgangp-ring"), {"modes", "sliced"}, {"modes", "sliced", "perfect", *PLANE}),
+        (
+            CustomMixture([[0.0, 0.0], [1.0, 1.0]], [0.1, 0.2]),
+            {"modes", "sliced"},
+            {"modes", "sliced", "perfect", *PLANE},
+        ),
+        (CustomMixture([[0.0, 0.0], [1.0, 1.0]], [0.3, 0.3]), {"modes", "sliced"}, {"modes", "sliced", *PLANE}),
+        (RandomMixture(3, 4), {"modes", "sliced"}, {"modes", "sliced", "perfect", *PLANE}),
         (SwissRoll(), {"sliced"}, {"sliced", *PLANE}),
         (Digits(), {"sliced"}, {"sliced"}),
     ],
-    ids=["preset", "custom", "swiss roll", "digits"],
+    ids=["preset", "custom", "overlapping", "3 dimensions", "swiss roll", "digits"],
 )
 def test_metrics_fit_the_data(data, watched, evaluated):
     assert set(training_metrics(data).keys()) == watched

@@ -16,6 +16,7 @@ EVENTS = [(2,), (1, 4, 4)]
 NETWORKS = {
     "generator": lambda event: MLPGenerator(event, latent_dim=3, width=7, depth=2),
     "shallow generator": lambda event: MLPGenerator(event, latent_dim=3, width=7, depth=1),
+    "Fourier generator": lambda event: MLPGenerator(event, latent_dim=3, width=7, depth=2, octaves=2, period=5.0),
     "critic": lambda event: MLPCritic(event, width=6, depth=3),
     "leaky critic": lambda event: MLPCritic(event, width=6, depth=2, negative_slope=0.2),
     "shallow critic": lambda event: MLPCritic(event, width=6, depth=1, negative_slope=0.3),
@@ -91,6 +92,28 @@ def test_a_fourier_critic_is_a_plain_critic_of_the_features():
     plain.load_state_dict(critic.state_dict())
     points = normal(8, 2)
     torch.testing.assert_close(critic(points), plain(fourier_features(points, 3, 5.0)))
+
+
+def test_a_fourier_generator_is_a_plain_generator_of_the_features():
+    generator = MLPGenerator([2], latent_dim=3, width=6, depth=2, octaves=2, period=5.0).double()
+    plain = MLPGenerator([2], latent_dim=15, width=6, depth=2).double()
+    plain.load_state_dict(generator.state_dict())
+    latent = normal(8, 3)
+    assert generator.latent_dim == 3
+    torch.testing.assert_close(generator(latent), plain(fourier_features(latent, 2, 5.0)))
+
+
+def test_a_generator_without_octaves_has_the_parameters_of_before_whatever_the_period():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        expected = [torch.nn.Linear(i, o) for i, o in ((3, 6), (6, 6), (6, 2))]
+        torch.manual_seed(5)
+        generator = MLPGenerator([2], latent_dim=3, width=6, depth=2, octaves=0, period=1.5)
+    got = parameters_of(generator)
+    assert list(got) == [f"layers.{index}.{kind}" for index in range(3) for kind in ("weight", "bias")]
+    for index, layer in enumerate(expected):
+        assert torch.equal(got[f"layers.{index}.weight"], layer.weight)
+        assert torch.equal(got[f"layers.{index}.bias"], layer.bias)
 
 
 @pytest.mark.parametrize("octaves", [0, 1, 3])
@@ -205,6 +228,8 @@ def test_a_generator_tells_its_latent_dimension():
     [
         (lambda: MLPGenerator([2], width=0), "MLP needs width and depth of at least 1, found 0 and 3"),
         (lambda: MLPGenerator([2], latent_dim=0), "generator needs a latent of at least 1 dimension, found 0"),
+        (lambda: MLPGenerator([2], octaves=-2), "octaves of Fourier features must be at least 0, found -2"),
+        (lambda: MLPGenerator([2], period=-1.0), "period of Fourier features must be positive, found -1.0"),
         (lambda: MLPCritic([2], depth=0), "MLP needs width and depth of at least 1, found 128 and 0"),
         (lambda: MLPCritic([2], negative_slope=1.0), r"negative slope must lie in \[0, 1\), found 1.0"),
         (lambda: MLPCritic([2], negative_slope=-0.1), r"negative slope must lie in \[0, 1\), found -0.1"),

@@ -21,7 +21,7 @@ PNG = b"\x89PNG"
 @pytest.mark.parametrize("name", REPRODUCTIONS)
 def test_a_reproduction_runs_in_short_and_leaves_pictures_and_numbers(name, tmp_path):
     announced = []
-    findings = REPRODUCTIONS[name].run(announced.append, short=True)
+    findings = REPRODUCTIONS[name].run(announced.append, short=True, folder=tmp_path / name)
     assert len(announced) == REPRODUCTIONS[name].parts
     assert findings.checks
     folder = write_findings(tmp_path / name, name, findings, 1.0, True)
@@ -42,7 +42,7 @@ def test_the_command_writes_where_it_is_told_and_says_that_a_short_run_means_not
 
 def test_a_check_that_disagrees_ends_in_exit_code_1(tmp_path, monkeypatch, capsys):
     wrong = Findings({}, {}, [Check("radius", "1", "2", False)])
-    monkeypatch.setattr(type(REPRODUCTIONS["saddles"]), "run", lambda self, advance, short: wrong)
+    monkeypatch.setattr(type(REPRODUCTIONS["saddles"]), "run", lambda self, advance, short, folder: wrong)
     with pytest.raises(SystemExit) as stopped:
         commands.main(["reproduce", "saddles", f"--output={tmp_path}"])
     assert stopped.value.code == 1

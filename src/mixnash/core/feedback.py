@@ -123,6 +123,26 @@ def feedback(game: AbstractGame, networks: Networks, profile: Profile, batch: Ba
     return Feedback(values, values @ q, critic_losses.detach(), generator_grads, critic_grads)
 
 
+def regularised_payoffs(game: AbstractGame, networks: Networks, profile: Profile, batch: Batch) -> Tensor:
+    r"""The payoff that penalties are taken from, :math:`F(g_k, d_l) = \Phi(g_k, d_l) - \text{penalty}(g_k, d_l)`.
+
+    Args:
+        game: the game.
+        networks: both architectures; only the `stacked` functions are used.
+        profile: both players' particles; their weights do not matter.
+        batch: the draws.
+
+    Returns:
+        F [K, L], without gradients.
+    """
+    gen_leaves, critic_leaves = (_leaves(one.params, False) for one in profile)
+    fake = networks.generator.stacked(gen_leaves, batch.latent).detach()
+    critics = _StackedCritics(networks.critic, game.constrain_critic(critic_leaves))
+    value = game.terms(lambda _: fake, critics, batch).value
+    penalty = game.penalty(lambda _: fake, critics, batch)
+    return (value if penalty is None else value - penalty).detach().mT
+
+
 def feedback_reference(
     game: AbstractGame, networks: Networks, profile: Profile, batch: Batch, players: Players
 ) -> Feedback:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mixnash.core.errors import require
@@ -96,15 +96,31 @@ def merge(
         InvalidInputError: when the radius is negative.
     """
     require(radius >= 0, f"The radius within which particles coincide must be at least 0, found {radius}.")
-    groups = torch.full_like(population.log_weights, -1, dtype=torch.long)
-    for centre in population.log_weights.argsort(descending=True, stable=True).tolist():
-        if groups[centre] < 0:
-            near = _distances(population.params, centre, displacement) <= radius
-            near[centre] = True
-            groups[near & (groups < 0)] = centre
+    groups = coincident(
+        population.log_weights, lambda centre: _distances(population.params, centre, displacement), radius
+    )
     centres = torch.unique(groups)
     merged = torch.stack([population.log_weights[groups == centre].logsumexp(0) for centre in centres])
     return Population(_select(population.params, centres), torch.log_softmax(merged, 0))
+
+
+def coincident(
+    log_weights: Float[Tensor, " K"], distances: Callable[[int], Float[Tensor, " K"]], radius: float
+) -> Int[Tensor, " K"]:
+    """The centre of each particle's group of coincident ones, as in `merge`.
+
+    Args:
+        log_weights: of the particles, normalised or not.
+        distances: of all particles from the one of a given index.
+        radius: at least 0.
+    """
+    groups = torch.full_like(log_weights, -1, dtype=torch.long)
+    for centre in log_weights.argsort(descending=True, stable=True).tolist():
+        if groups[centre] < 0:
+            near = distances(centre) <= radius
+            near[centre] = True
+            groups[near & (groups < 0)] = centre
+    return groups
 
 
 def _distances(params: Params, centre: int, displacement: Callable[[Tensor, Tensor], Tensor]) -> Float[Tensor, " K"]:

@@ -11,6 +11,7 @@ import torch
 _MASK = (1 << 64) - 1
 
 
+@enum.unique
 class Purpose(enum.IntEnum):
     """What a stream is for: the second part of every key, after the seed."""
 
@@ -22,6 +23,10 @@ class Purpose(enum.IntEnum):
     PICTURE = 5
     FIXED_SET = 6
     ORDER = 7
+    EQUILIBRIUM = 8
+    DISTILLATION = 9
+    REWEIGHTING = 10
+    OPPONENTS = 11
 
 
 def mix_key(*key: int) -> int:

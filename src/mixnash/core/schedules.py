@@ -128,6 +128,38 @@ class Polynomial(AbstractSchedule):
 
 
 @final
+class Linear(AbstractSchedule):
+    r"""A straight line from start to end, :math:`s_t = s_0 + (e - s_0) \min((t - h)^+ / T, 1)`, after holding `start`
+    for h updates: temperatures that are to be zero from some update on.
+
+    Args:
+        start: value until update `hold`.
+        end: value from update `hold + steps` on.
+        steps: length T of the line in updates, positive. Critics that make n updates per training step need n times the
+            training steps.
+        hold: updates h before the line begins.
+
+    Raises:
+        InvalidInputError: when an end is not finite, `steps` not positive or `hold` negative.
+    """
+
+    def __init__(self, start: float, end: float, steps: int, hold: int = 0) -> None:
+        _require_finite(start=start, end=end)
+        require(steps > 0, f"A linear schedule needs a positive number of steps, found {steps}.")
+        require(hold >= 0, f"A linear schedule cannot hold its start for {hold} updates; use 0 or more.")
+        self.start, self.end, self.steps, self.hold = start, end, steps, hold
+
+    def __call__(self, step: int) -> float:
+        """s_t as in the class docstring."""
+        progress = min(max(step - self.hold, 0) / self.steps, 1.0)
+        return self.end + (self.start - self.end) * (1 - progress)
+
+    def bounds(self) -> tuple[float, float]:
+        """Between start and end."""
+        return min(self.start, self.end), max(self.start, self.end)
+
+
+@final
 class Cosine(AbstractSchedule):
     r"""Half a cosine from start to end,
     :math:`s_t = e + (s_0 - e)(1 + \cos(\pi \min(t - h, T)^+ / T)) / 2`, after holding `start` for h updates.

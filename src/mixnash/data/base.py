@@ -110,8 +110,8 @@ class AbstractDataModule(pl.LightningDataModule, abc.ABC):
         return 0 if self.trainer is None else self.trainer.global_step
 
 
-class AbstractPlanarData(AbstractDataModule):
-    """Points in the plane, drawn from a law that can be sampled at will.
+class AbstractPointData(AbstractDataModule):
+    """Points of a vector space, drawn from a law that can be sampled at will.
 
     Args:
         law: what training points are drawn from.
@@ -129,6 +129,24 @@ class AbstractPlanarData(AbstractDataModule):
         self._source = law_source(law, fixed_size, seed)
 
     @property
+    @abc.abstractmethod
+    def event_shape(self) -> tuple[int]:
+        """The number of coordinates."""
+
+    @property
+    @abc.abstractmethod
+    def span(self) -> float:
+        """How far the data reach along their first axis, tails included."""
+
+    def training_draws(self, step: int, count: int) -> Float[Tensor, "count D"]:
+        """The points of a step."""
+        return self._source.draws(step, count)
+
+
+class AbstractPlanarData(AbstractPointData):
+    """Points in the plane; see `AbstractPointData`."""
+
+    @property
     def event_shape(self) -> tuple[int]:
         """Two coordinates."""
         return (2,)
@@ -138,13 +156,14 @@ class AbstractPlanarData(AbstractDataModule):
     def limits(self) -> tuple[float, float, float, float]:
         """A box for plots: xmin, xmax, ymin, ymax."""
 
-    def training_draws(self, step: int, count: int) -> Float[Tensor, "count 2"]:
-        """The points of a step."""
-        return self._source.draws(step, count)
+    @property
+    def span(self) -> float:
+        """The width of the box."""
+        return self.limits[1] - self.limits[0]
 
 
-class AbstractMixtureData(AbstractPlanarData):
-    """Points from a known Gaussian mixture, whose modes can be counted."""
+class AbstractMixtureData(AbstractPointData):
+    """Points from a known Gaussian mixture, whose modes can be counted; see `AbstractPointData`."""
 
     @property
     @abc.abstractmethod
@@ -152,18 +171,45 @@ class AbstractMixtureData(AbstractPlanarData):
         """The law of the data, in data coordinates."""
 
     @property
-    def limits(self) -> tuple[float, float, float, float]:
-        """The box of the centres, widened by five of the largest scales and a tenth of the longer side."""
-        low, high = self.mixture.centres.amin(dim=0), self.mixture.centres.amax(dim=0)
-        margin = 5 * self.mixture.scales.max() + (high - low).max() / 10
-        (xmin, ymin), (xmax, ymax) = (low - margin).tolist(), (high + margin).tolist()
-        return xmin, xmax, ymin, ymax
+    def event_shape(self) -> tuple[int]:
+        """As many coordinates as the centres have."""
+        return (self.mixture.centres.shape[1],)
 
-    def held_out(self, count: int) -> Float[Tensor, "count 2"]:
+    @property
+    def span(self) -> float:
+        """The width of the mixture's box."""
+        low, high = box(self.mixture)
+        return float(high[0] - low[0])
+
+    def held_out(self, count: int) -> Float[Tensor, "count D"]:
         """Points from the mixture itself with every mode at its expected count, so that distances to them carry no
         noise in the masses of the modes. They come mode by mode and are not independent of each other.
         """
         return sample_stratified(self.mixture, count, data_stream(self.seed, Purpose.HELD_OUT))
+
+
+class AbstractPlanarMixture(AbstractMixtureData, AbstractPlanarData):
+    """Points from a known Gaussian mixture in the plane; see `AbstractPointData`."""
+
+    @property
+    def limits(self) -> tuple[float, float, float, float]:
+        """The mixture's box."""
+        return planar_limits(self.mixture)
+
+
+def box(mixture: GaussianMixture) -> tuple[Float[Tensor, " D"], Float[Tensor, " D"]]:
+    """Opposite corners of the box of the centres, widened by five of the largest scales and a tenth of the longest
+    side.
+    """
+    low, high = mixture.centres.amin(dim=0), mixture.centres.amax(dim=0)
+    margin = 5 * mixture.scales.max() + (high - low).max() / 10
+    return low - margin, high + margin
+
+
+def planar_limits(mixture: GaussianMixture) -> tuple[float, float, float, float]:
+    """The box of a mixture in the plane: xmin, xmax, ymin, ymax."""
+    (xmin, ymin), (xmax, ymax) = (corner.tolist() for corner in box(mixture))
+    return xmin, xmax, ymin, ymax
 
 
 class AbstractImageData(AbstractDataModule):

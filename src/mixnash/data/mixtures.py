@@ -10,13 +10,13 @@ import torch
 
 from mixnash.core.errors import require
 from mixnash.core.mixtures import GaussianMixture, make_mixture, sample_mixture
-from mixnash.data.base import AbstractMixtureData
+from mixnash.data.base import AbstractPlanarMixture
 
 
-def _grid(step: float, scale: float) -> GaussianMixture:
-    """25 modes at step * {-2, -1, 0, 1, 2}^2."""
-    axis = [step * place for place in range(-2, 3)]
-    return _planar_mixture([[x, y] for x in axis for y in axis], [scale] * 25, None)
+def _grid(step: float, scale: float, side: int = 5) -> GaussianMixture:
+    """side^2 modes on a grid around the origin; 25 at step * {-2, -1, 0, 1, 2}^2."""
+    axis = [step * (place - (side - 1) / 2) for place in range(side)]
+    return _planar_mixture([[x, y] for x in axis for y in axis], [scale] * side**2, None)
 
 
 def _ring(radius: float, scale: float) -> GaussianMixture:
@@ -49,14 +49,15 @@ PRESETS: Mapping[str, Callable[[], GaussianMixture]] = MappingProxyType(
         "wgangp-grid": partial(_grid, step=2 / 2.828, scale=0.05 / 2.828),
         "wgangp-ring": partial(_ring, radius=2 / 1.414, scale=0.02 / 1.414),
         "drs-grid": partial(_grid, step=1.0, scale=0.05),
+        "grid-100": partial(_grid, step=1.0, scale=0.025, side=10),
     }
 )
 """The benchmarks by name, with equal weights."""
 
 
 @final
-class PresetMixture(AbstractMixtureData):
-    """A published benchmark of 25 modes on a grid or 8 on a ring, in the coordinates of its source.
+class PresetMixture(AbstractPlanarMixture):
+    """A published benchmark of 25 modes on a grid or 8 on a ring, in the coordinates of its source; or a harder grid.
 
     ============ ======================================== ====================
     preset       centres                                  standard deviation
@@ -66,7 +67,11 @@ class PresetMixture(AbstractMixtureData):
     wgangp-grid  {-4, -2, 0, 2, 4}^2 / 2.828              0.05 / 2.828
     wgangp-ring  radius 2 / 1.414                         0.02 / 1.414
     drs-grid     {-2, -1, 0, 1, 2}^2                      0.05
+    grid-100     {-4.5, -3.5, ..., 4.5}^2                 0.025
     ============ ======================================== ====================
+
+    The last is the project's own choice: 100 modes, as far apart in standard deviations (40) as those of pacgan-grid,
+    on a box a little larger.
 
     References:
         pacgan: Lin, Khetan, Fanti, Oh, 2018, PacGAN: the power of two samples in generative adversarial networks.
@@ -107,7 +112,7 @@ class PresetMixture(AbstractMixtureData):
 
 
 @final
-class CustomMixture(AbstractMixtureData):
+class CustomMixture(AbstractPlanarMixture):
     """A Gaussian mixture in the plane, given by its numbers.
 
     Args:

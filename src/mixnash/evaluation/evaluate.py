@@ -12,8 +12,10 @@ from mixnash.core.errors import require
 from mixnash.core.population import effective_size, entropy, size
 from mixnash.core.random import Purpose, stream
 from mixnash.core.types import Population
-from mixnash.data.base import AbstractDataModule
+from mixnash.data.base import AbstractDataModule, AbstractMixtureData
+from mixnash.evaluation.equilibrium import Equilibrium
 from mixnash.evaluation.load import LoadedRun
+from mixnash.lit.mode_shares import mode_shares
 from mixnash.lit.scores import evaluation_metrics
 from mixnash.metrics.mode_coverage import ModeCoverage
 from mixnash.metrics.transport import SlicedWasserstein2, Wasserstein2
@@ -42,14 +44,18 @@ class Result(NamedTuple):
     """Both players' numbers of particles and parameters (all particles together), effective sizes 1 / sum p^2,
     entropies in nats, and the payoff matrix A: ``payoff_value`` p^T A q, ``payoff_min``, ``payoff_max``, and
     ``payoff_gap`` max_l (p^T A)_l - min_k (A q)_k, how much both players together gain by moving all their weight to
-    their best particle; 0 at an equilibrium of the weights."""
+    their best particle; 0 at an equilibrium of the weights. Where modes can be counted also ``particle_overlap``,
+    ``modes_per_particle`` and ``particles_alone`` of `metrics.functional.particles`."""
     about: dict[str, Plain]
     """What was evaluated and how."""
+    equilibrium: Equilibrium | None = None
+    """How far the mixtures are from equilibrium, if it was asked for."""
 
     def flat(self) -> dict[str, Plain]:
         """One JSON-safe object. What is not finite becomes the text ``nan``, ``inf`` or ``-inf``."""
         perfect = {f"perfect_{name}": self.perfect[name] for name in sorted(self.perfect)}
-        numbers = {name: _json_safe(value) for name, value in (self.metrics | perfect | self.game).items()}
+        gap = {} if self.equilibrium is None else self.equilibrium.record()
+        numbers = {name: _json_safe(value) for name, value in (self.metrics | perfect | self.game | gap).items()}
         return {**self.about, **numbers}
 
 
@@ -91,7 +97,7 @@ def evaluate(
         "torch_version": torch.__version__,
     }
     floors = _distances_of_training_data(run.data, reference, num_samples)
-    return Result(scores, perfect | floors, _game(run, seed, averaged), about)
+    return Result(scores, perfect | floors, _game(run, seed, averaged) | _particles(run, seed, averaged), about)
 
 
 def _scores(metrics: MetricCollection, samples: Tensor, reference: Tensor) -> dict[str, float]:
@@ -132,6 +138,15 @@ def _game(run: LoadedRun, seed: int, averaged: bool) -> dict[str, int | float]:
         "payoff_max": float(payoffs.max()),
         "payoff_gap": float((p @ payoffs).max() - (payoffs @ q).min()),
     }
+
+
+def _particles(run: LoadedRun, seed: int, averaged: bool) -> dict[str, int | float]:
+    """How generators and modes are matched, where the data have modes that can be counted."""
+    if not isinstance(run.data, AbstractMixtureData):
+        return {}
+    rng = stream(run.module.device, seed, Purpose.EVALUATION, 2)  # a stream of its own
+    found = mode_shares(run.module, run.data.mixture, rng, averaged).compute()
+    return {name: float(score) for name, score in found.items()}
 
 
 def _player(name: str, population: Population) -> dict[str, int | float]:

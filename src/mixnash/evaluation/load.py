@@ -53,7 +53,7 @@ def load_run(
     content = read_checkpoint(path)
     text = str(content[CONFIG])
     config = _read_config(text, path)
-    built = _build(config, path)
+    built = build_run(config, path)
     _load_state(built.model, content["state_dict"], path)
     built.model.eval().to(place)
     folder = path.resolve().parent.parent if run is None else run
@@ -146,8 +146,16 @@ def _read_config(text: str, path: Path) -> dict[str, Any]:
     return dict(config)
 
 
-def _build(config: dict[str, Any], path: Path) -> Namespace:
-    """Instantiate `data` and `model`, with the links of `train.py`: the dump does not hold linked values."""
+def build_run(config: dict[str, Any], path: Path) -> Namespace:
+    """Instantiate `data` and `model`, with the links of `train.py`: the dump does not hold linked values.
+
+    Args:
+        config: of a run, as plain objects.
+        path: of the checkpoint that the configuration is from, for messages.
+
+    Raises:
+        InvalidInputError: when the configuration does not fit this version.
+    """
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--seed_everything", type=int, default=0)
     parser.add_subclass_arguments(AbstractDataModule, "data", required=True)

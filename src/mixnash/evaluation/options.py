@@ -23,12 +23,18 @@ class RunOptions(NamedTuple):
     device: str | None
 
 
+class SearchOptions(NamedTuple):
+    """How hard to search for deviations from a run's mixtures."""
+
+    budget: int
+    """k: updates of each deviator; the search goes on to 4 k."""
+    starts: int
+    """Of each kind: atoms, perturbed atoms, fresh networks."""
+
+
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options behind `RunOptions`."""
-    source = parser.add_argument_group("which run")
-    source.add_argument("--run", type=Path, metavar="RUN_DIR", help="the run's folder, RUNS_DIR/EXPERIMENT/VERSION")
-    source.add_argument("--checkpoint", type=Path, metavar="FILE", help="a checkpoint file, instead of --run")
-    source.add_argument("--which", choices=("last", "best"), help="which checkpoint of the run (default: last)")
+    add_source_options(parser)
     draws = parser.add_argument_group("what to draw")
     draws.add_argument("--num_samples", type=int, default=10_000, metavar="N", help="how many (default: 10000)")
     draws.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
@@ -37,6 +43,14 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     positions.add_argument("--raw", action="store_true", help="use the generators as they are")
     draws.add_argument("--particle", type=int, metavar="K", help="draw from one generator only, numbered from 0")
     draws.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: cuda if there is one, else cpu)")
+
+
+def add_source_options(parser: argparse.ArgumentParser) -> None:
+    """Declare --run, --checkpoint and --which."""
+    source = parser.add_argument_group("which run")
+    source.add_argument("--run", type=Path, metavar="RUN_DIR", help="the run's folder, RUNS_DIR/EXPERIMENT/VERSION")
+    source.add_argument("--checkpoint", type=Path, metavar="FILE", help="a checkpoint file, instead of --run")
+    source.add_argument("--which", choices=("last", "best"), help="which checkpoint of the run (default: last)")
 
 
 def run_options(found: argparse.Namespace) -> RunOptions:

@@ -1,17 +1,21 @@
 """The report's pictures as PNG files with captions."""
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
+from mixnash.equilibrium.duality_gap import Estimate
 from mixnash.evaluation.evaluate import Result
 from mixnash.evaluation.history import Course, History
 from mixnash.evaluation.load import LoadedRun
 from mixnash.figures.curves import metric_curves
 from mixnash.figures.encode import to_png
+from mixnash.figures.equilibrium import DeviationCurve, deviation_search
 from mixnash.figures.style import DPI
 from mixnash.lit.portraits import portraits
 
@@ -44,7 +48,8 @@ CAPTIONS: Mapping[str, str] = MappingProxyType(
         "samples": "Draws from the mixture; every generator has a colour or a row of its own.",
         "critic": "Where the mixture of critics takes samples for real (high) and for generated (low).",
         "modes": "Bars should end within the pale bands, where nineteen of twenty draws from the data would end.",
-        "modes_by_particle": "Generators that share the modes out among themselves show one bright cell per row.",
+        "particles": "Generators that share the modes out among themselves show one dark cell per row, and pairs of "
+        "them do nothing alike. Each generator is shown by equally many samples, whatever its weight.",
         "payoffs": "What a critic wins against a generator. At an equilibrium, no row or column does better than those "
         "that carry weight.",
         "weights": "The two mixed strategies.",
@@ -136,6 +141,28 @@ def curve_pictures(history: History, result: Result, validation_size: int, clock
         for curve in _CURVES
         if any(name in history for name in curve.courses.values())
     ]
+
+
+def equilibrium_pictures(result: Result) -> list[Picture]:
+    """The search for deviations, if there was one."""
+    if result.equilibrium is None:
+        return []
+    found = result.equilibrium.found
+    p, q = (weights.double().cpu() for weights in result.equilibrium.weights)
+    critics = DeviationCurve(*_sides(found.course.critics), best_atom=float((p @ found.table).max()))
+    generators = DeviationCurve(*_sides(found.course.generators), best_atom=float((found.table @ q).min()))
+    gap = found.gap
+    title = f"Duality gap at least {gap.value:.3f} (95 %: {gap.low:.3f} to {gap.high:.3f})"
+    figure = deviation_search(found.course.steps, critics, generators, found.value.value, title)
+    caption = (
+        "What the best deviations found are worth against the opponent's mixture. Their distance bounds the duality "
+        "gap from below; curves that still part at the end ask for a longer search."
+    )
+    return [_picture("equilibrium", caption, figure)]
+
+
+def _sides(estimates: Sequence[Estimate]) -> list[NDArray[np.float64]]:
+    return list(np.array(estimates, float).T)
 
 
 def _draw(curve: _Curve, courses: dict[str, Course], perfect: Mapping[str, float], clock: bool) -> Picture:

@@ -48,6 +48,14 @@ READINGS: Mapping[str, Reading] = MappingProxyType(
         ),
         "variance_ratio_min": Reading("Width of the tightest mode", "The same for the narrowest mode."),
         "variance_ratio_max": Reading("Width of the widest mode", "The same for the broadest mode."),
+        "perfect_p_coverage": Reading(
+            "p-value against a perfect sampler: coverage",
+            "Chance that a perfect sampler looks as bad in modes, high quality and masses of the modes. Below 0.05 the "
+            "samples can be told from it.",
+        ),
+        "perfect_p_full": Reading(
+            "p-value against a perfect sampler: all", "The same, with the widths and the centres of the modes."
+        ),
         "sliced_wasserstein2": Reading(
             "Sliced Wasserstein-2",
             "Distance to held-out samples along random directions, in the data's unit. Real samples are not at 0 "
@@ -86,11 +94,65 @@ GAME: Mapping[str, Reading] = MappingProxyType(
             "What both players would gain together by moving all weight to their best particle; 0 at an equilibrium of "
             "the weights.",
         ),
+        "modes_per_particle": Reading(
+            "Modes per generator",
+            "Modes that get at least a hundredth of a generator's samples, averaged by the generators' weights.",
+        ),
+        "particle_overlap": Reading(
+            "Overlap of generators",
+            "Share of samples that two generators, drawn by their weights, put onto the same modes; 0 if every mode is "
+            "left to one of them.",
+        ),
+        "particles_alone": Reading(
+            "Generators that own a mode", "Share of them that give a mode at least 95 % of its samples."
+        ),
         "parameters_generators": Reading("Parameters of the generators", "All particles together."),
         "parameters_critics": Reading("Parameters of the critics", "All particles together."),
     }
 )
-"""Numbers about the two players, in the order of the report."""
+"""Numbers about the two players, in the order of the report; not all are known for all data."""
+
+
+EQUILIBRIUM: Mapping[str, Reading] = MappingProxyType(
+    {
+        "gap_lower_bound": Reading(
+            "Duality gap, lower bound",
+            "What both players would gain together by the best deviations found. The search is by gradients, so the "
+            "true gap may be larger; noise may bring it below 0.",
+        ),
+        "gap_at_k": Reading(
+            "The same after a quarter of the search", "If the whole search finds much more, so would a longer one."
+        ),
+        "gap_critics": Reading("Gain of the critics", "By moving all weight to the best critic found."),
+        "gap_generators": Reading("Gain of the generators", "By moving all weight to the best generator found."),
+        "gap_restricted": Reading(
+            "Restricted gap",
+            "What both would gain by deviating to atoms of the mixtures only; exact. Near 0 with a large gap, the "
+            "mixtures lack atoms rather than the right weights.",
+        ),
+        "gap_value": Reading("Payoff less penalty of the mixtures", "What the critics win, their penalty paid."),
+        "gap_lp_value": Reading(
+            "The same at the best weights", "The value of the game between these atoms, by linear programming."
+        ),
+    }
+)
+"""Numbers about the distance from equilibrium, in the order of the tables."""
+
+
+def equilibrium_rows(result: Result) -> list[Row]:
+    """The distance from equilibrium, with intervals in place of a perfect sampler's values; none if not asked for."""
+    if result.equilibrium is None:
+        return []
+    record = result.equilibrium.record()
+    sides = {name: (f"{name}_low", f"{name}_high") for name in EQUILIBRIUM} | {
+        "gap_lower_bound": ("gap_low", "gap_high")
+    }
+    rows = []
+    for name, reading in EQUILIBRIUM.items():
+        low, high = sides[name]
+        interval = f"{number(record[low])} to {number(record[high])}" if low in record else ""
+        rows.append(Row(name, reading, number(record[name]), interval))
+    return rows
 
 
 def metric_rows(result: Result) -> list[Row]:
@@ -118,7 +180,7 @@ def headlines(result: Result) -> list[Row]:
 
 def game_rows(result: Result) -> list[Row]:
     """What is known of the two players."""
-    return [Row(name, reading, number(result.game[name]), "") for name, reading in GAME.items()]
+    return [Row(name, reading, number(result.game[name]), "") for name, reading in GAME.items() if name in result.game]
 
 
 def number(value: int | float, digits: int = 4) -> str:

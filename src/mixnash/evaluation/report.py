@@ -10,7 +10,7 @@ from jinja2 import Environment, StrictUndefined
 from mixnash.evaluation.evaluate import REPEATS, Result
 from mixnash.evaluation.load import LoadedRun
 from mixnash.evaluation.pictures import Picture
-from mixnash.evaluation.readings import game_rows, headlines, metric_rows, number
+from mixnash.evaluation.readings import equilibrium_rows, game_rows, headlines, metric_rows, number
 
 
 class Pictures(NamedTuple):
@@ -19,10 +19,11 @@ class Pictures(NamedTuple):
     portraits: Sequence[Picture]
     over_steps: Sequence[Picture]
     over_seconds: Sequence[Picture]
+    equilibrium: Sequence[Picture] = ()
 
     def all(self) -> list[Picture]:
         """Those of every section."""
-        return [*self.portraits, *self.over_steps, *self.over_seconds]
+        return [*self.portraits, *self.over_steps, *self.over_seconds, *self.equilibrium]
 
 
 def render_report(run: LoadedRun, result: Result, pictures: Pictures, command: str) -> str:
@@ -44,6 +45,7 @@ def render_report(run: LoadedRun, result: Result, pictures: Pictures, command: s
         headlines=headlines(result),
         metrics=metric_rows(result),
         game=game_rows(result),
+        equilibrium=equilibrium_rows(result),
         repeats=REPEATS,
         pictures=pictures,
         command=command,

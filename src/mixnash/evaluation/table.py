@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mixnash.evaluation.evaluate import Result
-from mixnash.evaluation.readings import metric_rows
+from mixnash.evaluation.readings import equilibrium_rows, metric_rows
 
 
 def print_table(result: Result) -> None:
@@ -18,3 +18,12 @@ def print_table(result: Result) -> None:
     for row in metric_rows(result):
         table.add_row(Text(row.name), row.value, row.perfect)
     Console().print(table)
+    gaps = equilibrium_rows(result)
+    if gaps:
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        table.add_column("distance from equilibrium")
+        table.add_column("value", justify="right")
+        table.add_column("95 % interval", justify="right", style="dim")
+        for row in gaps:
+            table.add_row(Text(row.name), row.value, row.perfect)
+        Console().print(table)

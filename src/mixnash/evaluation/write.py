@@ -7,7 +7,7 @@ from mixnash.evaluation.evaluate import Result
 from mixnash.evaluation.files import make_folder, write_file
 from mixnash.evaluation.history import read_history
 from mixnash.evaluation.load import LoadedRun
-from mixnash.evaluation.pictures import curve_pictures, portrait_pictures
+from mixnash.evaluation.pictures import curve_pictures, equilibrium_pictures, portrait_pictures
 from mixnash.evaluation.report import Pictures, render_report
 
 
@@ -32,6 +32,7 @@ def write_evaluation(run: LoadedRun, result: Result, folder: Path, command: str)
         portrait_pictures(run, averaged=bool(result.about["averaged"])),
         curve_pictures(history, result, run.data.validation_size, clock=False),
         curve_pictures(history, result, run.data.validation_size, clock=True),
+        equilibrium_pictures(result),
     )
     for picture in pictures.all():
         write_file(folder / "figures" / f"{picture.name}.png", picture.png)

@@ -22,6 +22,7 @@ from mixnash.figures.style import (
     LABEL_SIZE,
     PALE,
     SEQUENTIAL,
+    TICK_SIZE,
     blank_figure,
     colour_bar,
     dress,
@@ -48,6 +49,7 @@ def sample_scatter(
     title: str,
     mixture: GaussianMixture | None = None,
     particle_count: int | None = None,
+    axis_labels: tuple[str, str] = ("$x_1$", "$x_2$"),
 ) -> Figure:
     """Samples coloured by the particle that made them, over the true modes.
 
@@ -61,6 +63,7 @@ def sample_scatter(
         title: the figure's title.
         mixture: true law; grey rings at three standard deviations, or crosses where a ring would be too small to see.
         particle_count: K, which fixes the colours; the largest index plus one if omitted.
+        axis_labels: what the two coordinates are.
 
     Raises:
         InvalidInputError: when shapes, indices or limits are impossible.
@@ -73,7 +76,7 @@ def sample_scatter(
     inches = _window(axes, limits, 1)
     _scatter(axes, points, owner, count, inches)
     marks = _mark_modes(axes, _modes(mixture), inches, limits, GREY)
-    dress(axes, "$x_1$", "$x_2$", _note(_census(points, limits), marks), boxed=True)
+    dress(axes, *axis_labels, _note(_census(points, limits), marks), boxed=True)
     place_panels(figure, [axes], 1, _shape(limits), _particle_bar(figure, count, inches * _shape(limits)), title)
     return figure
 
@@ -126,18 +129,22 @@ def sample_history(
     title: str,
     mixture: GaussianMixture | None = None,
     particle_count: int | None = None,
+    row_names: Sequence[str] | None = None,
 ) -> Figure:
-    """Small multiples of `sample_scatter`, in reading order, at most four in a row.
+    """Small multiples of `sample_scatter`, in reading order, at most four in a row unless rows have names.
 
     Args:
-        snapshots: (label, points [n, 2], index of each point's particle [n]), at least one.
+        snapshots: (label, points [n, 2], index of each point's particle [n]), at least one; a label may have several
+            lines.
         limits: the window (xmin, xmax, ymin, ymax) of every panel.
         title: the figure's title.
         mixture: true law.
         particle_count: K, which fixes the colours; the largest index plus one if omitted.
+        row_names: names of rows of equal length, in place of the vertical axes' name.
 
     Raises:
-        InvalidInputError: without snapshots, or when shapes, indices or limits are impossible.
+        InvalidInputError: without snapshots, when they do not fill the named rows, or when shapes, indices or limits
+            are impossible.
     """
     require(len(snapshots) > 0, "A history needs at least one snapshot, found none.")
     _check(limits)
@@ -147,8 +154,8 @@ def sample_history(
         for (label, _, particle), found in zip(snapshots, points, strict=True)
     ]
     count = max(bound for _, bound in owners)
-    rows = -(-len(snapshots) // 4)
-    columns = -(-len(snapshots) // rows)
+    columns = _columns(len(snapshots), row_names)
+    rows = -(-len(snapshots) // columns)
     figure = blank_figure(_SINGLE_WIDTH if columns == 1 else _GRID_WIDTH, _GRID_WIDTH)
     panels = [figure.add_subplot(rows, columns, place + 1) for place in range(len(snapshots))]
     for place, axes in enumerate(panels):
@@ -156,13 +163,24 @@ def sample_history(
         _scatter(axes, points[place], owners[place][0], count, inches)
         _mark_modes(axes, _modes(mixture), inches, limits, GREY)
         first, lowest = place % columns == 0, place + columns >= len(snapshots)
-        dress(axes, "$x_1$" if lowest else "", "$x_2$" if first else "", boxed=True)
+        ylabel = "$x_2$" if row_names is None else row_names[place // columns]
+        dress(axes, "$x_1$" if lowest else "", ylabel if first else "", boxed=True)
         axes.tick_params(labelbottom=lowest, labelleft=first)
-        label = _note(snapshots[place][0], _outside(points[place], limits))
-        axes.set_title(label, loc="left", fontsize=LABEL_SIZE, color=INK)
+        label, *more = snapshots[place][0].split("\n")
+        label = "\n".join([_note(label, _outside(points[place], limits)), *more])
+        axes.set_title(label, loc="left", fontsize=LABEL_SIZE if row_names is None else TICK_SIZE, color=INK)
     bar = _particle_bar(figure, count, inches * _shape(limits))
     place_panels(figure, panels, columns, _shape(limits), bar, title)
     return figure
+
+
+def _columns(count: int, row_names: Sequence[str] | None) -> int:
+    """Panels in a row: as the named rows need, otherwise four at most."""
+    if row_names is None:
+        return -(-count // -(-count // 4))
+    rows = len(row_names)
+    require(rows > 0 and count % rows == 0, f"Expected snapshots that fill {rows} named rows, found {count}.")
+    return count // rows
 
 
 def _check(limits: Limits) -> None:

@@ -15,7 +15,6 @@ from mixnash.figures.style import (
     DIVERGING,
     GREY,
     INK,
-    SEQUENTIAL,
     TICK_SIZE,
     WARNING,
     colour_bar,
@@ -70,24 +69,6 @@ def payoff_matrix(
     value = f"{float(rows @ played @ columns):.4g}" if bool(np.isfinite(played).all()) else "not finite"
     note = f"value of the mixture: {value}"
     return _matrix(shown, _Bars(rows, "generator", "weight"), _Bars(columns, "critic", "weight"), heat, note, title)
-
-
-def modes_by_particle(samples: Num[Array, "K M"], title: str) -> Figure:
-    """Which particle feeds which mode, with the totals of both; empty cells are white.
-
-    Args:
-        samples: number of samples [K, M] of particle k that belong to mode m.
-        title: the figure's title.
-
-    Raises:
-        InvalidInputError: when there is no entry, or one is negative or not finite.
-    """
-    found = counts(samples, "samples by particle and mode", "K", "M")
-    hit = np.ma.masked_equal(found, 0)
-    heat = _Heat(SEQUENTIAL.with_extremes(bad="white"), Normalize(0, max(float(found.max()), 1.0)), "samples", "{:.4g}")
-    note = f"{int((found.sum(0) > 0).sum())} of {found.shape[1]} modes fed"
-    rows, columns = _Bars(found.sum(1), "particle", "samples"), _Bars(found.sum(0), "mode", "samples")
-    return _matrix(hit, rows, columns, heat, note, title)
 
 
 def particle_weights(generator_weights: Float[Array, " K"], critic_weights: Float[Array, " L"], title: str) -> Figure:

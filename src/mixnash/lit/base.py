@@ -30,7 +30,7 @@ class Samples(NamedTuple):
 
 
 class AbstractGAN(pl.LightningModule, abc.ABC):
-    """Base of `WGAN` and `MixedGAN`; callbacks and evaluation see no more than this."""
+    """Base of `WGAN`, `MGAN` and `MixedGAN`; callbacks and evaluation see no more than this."""
 
     validation_metrics: MetricCollection
     seed: int

@@ -69,14 +69,25 @@ class StepDraws:
         return drawn[self._rank * share : (self._rank + 1) * share].transpose(0, 1)
 
 
-def check_shares(name: str, samples: int, world_size: int) -> None:
-    """Refuse sample counts that cannot be shared out evenly.
+def shuffled(samples: Tensor, seed: int) -> Tensor:
+    """Samples [n, *event] in an order that depends on the seed and n alone.
+
+    Held-out samples may come sorted; the neighbours in a pack must be independent.
+    """
+    rng = stream(samples.device, seed, Purpose.ORDER, len(samples))
+    return samples[torch.randperm(len(samples), generator=rng, device=samples.device)]
+
+
+def check_shares(name: str, samples: int, world_size: int, packing: int = 1) -> None:
+    """Refuse sample counts that cannot be shared out evenly, or not in whole packs.
 
     Raises:
-        InvalidInputError: when `samples` is not a multiple of `world_size`.
+        InvalidInputError: when `samples` is not a multiple of `world_size` times `packing`.
     """
+    unit = world_size * packing
+    packs = "" if packing == 1 else f" times the packing ({packing})"
     require(
-        samples % world_size == 0,
-        f"{name} must be a multiple of the number of processes ({world_size}), found {samples}. "
-        f"Set it to {-(-samples // world_size) * world_size}.",
+        samples % unit == 0,
+        f"{name} must be a multiple of the number of processes ({world_size}){packs}, found {samples}. "
+        f"Set it to {-(-samples // unit) * unit}.",
     )

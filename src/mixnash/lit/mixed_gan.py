@@ -10,15 +10,18 @@ from torch import Tensor
 
 from mixnash.core.dynamics.base import AbstractDynamics
 from mixnash.core.errors import require
-from mixnash.core.feedback import GameOracle, feedback
+from mixnash.core.feedback import Evaluate, GameOracle, feedback
 from mixnash.core.games.base import AbstractGame
+from mixnash.core.games.packed import PackedGame, packed_shape
 from mixnash.core.population import effective_size, entropy, make_population, stack
 from mixnash.core.random import Purpose, stream
+from mixnash.core.sampled_oracle import SampledOracle
 from mixnash.core.tree import Leaf, flatten, unflatten
 from mixnash.core.types import Batch, Feedback, Networks, Params, Player, Population, Profile, RuleState
 from mixnash.lit.base import AbstractGAN
-from mixnash.lit.draws import StepDraws, check_shares
+from mixnash.lit.draws import StepDraws, check_shares, shuffled
 from mixnash.lit.finite import FiniteGuard
+from mixnash.lit.memory import check_copies_fit
 from mixnash.lit.particles import AveragedParams, ParticleStore
 from mixnash.lit.reduce import average_feedback
 from mixnash.lit.step_optimizer import StepOptimizer
@@ -42,11 +45,17 @@ class MixedGAN(AbstractGAN):
         num_critics: L >= 1.
         generator_samples: latents per generator and step for its own gradient; batch size / K, rounded up, if None.
         critic_samples: latents per generator for each critic update; batch size / K, rounded up, if None.
+        packing: m >= 1; critics judge packs of m samples of one generator, see `PackedGame`, and their factory is given
+            the shape [m, *event_shape]. All sample counts must be multiples of m; their defaults are rounded up.
+        sampled_generators: how many generators, drawn by their weights, the critics meet in each evaluation with fresh
+            draws, at most K, see `SampledOracle`; all if None. Drawn ones use `critic_samples` latents each.
+        sampled_critics: how many critics the generators meet, at most L; all if None.
         ema_decay: decay per step of the generators' moving average, in [0, 1); 0 switches it off.
         seed: of every draw; set from `seed_everything`.
 
     Raises:
-        InvalidInputError: when a count is below 1 or the decay outside [0, 1).
+        InvalidInputError: when a count is below 1, the decay outside [0, 1), or more players are sampled than there
+            are.
     """
 
     def __init__(
@@ -60,6 +69,9 @@ class MixedGAN(AbstractGAN):
         num_critics: int = 1,
         generator_samples: int | None = None,
         critic_samples: int | None = None,
+        packing: int = 1,
+        sampled_generators: int | None = None,
+        sampled_critics: int | None = None,
         ema_decay: float = 0.99,
         seed: int = 0,
     ) -> None:
@@ -68,16 +80,22 @@ class MixedGAN(AbstractGAN):
             require(count >= 1, f"{name} must be at least 1, found {count}: a mixed strategy needs a particle.")
         for name, samples in (("generator_samples", generator_samples), ("critic_samples", critic_samples)):
             require(samples is None or samples >= 1, f"{name} must be at least 1, found {samples}.")
+        _check_sampled("generators", sampled_generators, num_generators)
+        _check_sampled("critics", sampled_critics, num_critics)
+        require(packing >= 1, f"The packing must be at least 1 sample, found {packing}.")
+        require(not isinstance(game, PackedGame), "Give the game itself, not a PackedGame, and set packing.")
         self.automatic_optimization = False
         self.seed = seed
-        self._game, self._dynamics = game, dynamics
-        self._generator_samples, self._critic_samples = generator_samples, critic_samples
+        self._game, self._dynamics = game if packing == 1 else PackedGame(game, packing), dynamics
+        self._generator_samples, self._critic_samples, self._packing = generator_samples, critic_samples, packing
+        self._sampled = sampled_generators, sampled_critics
+        critic_shape = packed_shape(event_shape, packing)
         self._make = {
             Player.GENERATOR: lambda: generator(event_shape),
-            Player.CRITIC: lambda: critic(event_shape),
+            Player.CRITIC: lambda: critic(critic_shape),
         }
         generators = [generator(event_shape) for _ in range(num_generators)]
-        critics = [critic(event_shape) for _ in range(num_critics)]
+        critics = [critic(critic_shape) for _ in range(num_critics)]
         self._latent_dim = generators[0].latent_dim
         self._networks = Networks(functions_of(generators[0]), functions_of(critics[0]))
         self.generators = ParticleStore(make_population(stack([parameters_of(one) for one in generators])))
@@ -86,6 +104,8 @@ class MixedGAN(AbstractGAN):
         self._state: RuleState = None
         self._saved_state: dict[str, Leaf] | None = None
         self._guard = FiniteGuard()
+        self.evaluate: Evaluate = feedback
+        """How steps evaluate the game; to be wrapped by those who count."""
 
     @property
     def draws_per_step(self) -> int:
@@ -99,7 +119,7 @@ class MixedGAN(AbstractGAN):
 
     @property
     def game(self) -> AbstractGame:
-        """As given."""
+        """As given, on packs if there is packing."""
         return self._game
 
     @property
@@ -123,13 +143,20 @@ class MixedGAN(AbstractGAN):
         return self._networks.generator.single(params, latent)
 
     def criticise(self, params: Params, samples: Tensor) -> Tensor:
-        """One critic on samples, its constraint applied."""
+        """One critic on samples, its constraint applied.
+
+        With packing, on packs of m equal samples, the diagonal of the critic's domain: its score is low both where real
+        samples are rare and where they are seldom drawn together.
+        """
         stacked = {name: leaf.unsqueeze(0) for name, leaf in params.items()}
         effective = {name: leaf[0] for name, leaf in self._game.constrain_critic(stacked).items()}
+        if self._packing > 1:
+            samples = samples.unsqueeze(1).expand(-1, self._packing, *samples.shape[1:])
         return self._networks.critic.single(effective, samples)
 
     def payoffs(self, real: Tensor, latent: Tensor, averaged: bool) -> Tensor:
         """The payoff matrix, without the critics' penalty."""
+        real = shuffled(real, self.seed) if self._packing > 1 else real
         mix = torch.zeros(latent.shape[:2], device=real.device)
         batch = Batch(real.unsqueeze(0), latent, real.new_zeros(0), mix)
         return feedback(self._game, self._networks, self.profile(averaged), batch, frozenset()).values
@@ -140,9 +167,10 @@ class MixedGAN(AbstractGAN):
 
     def on_fit_start(self) -> None:
         """Build the dynamics' state where the parameters are, or restore the saved one."""
-        for name, samples in self._sample_counts().items():
-            check_shares(name, samples, self.trainer.world_size)
+        for name, samples in {"batch_size": self.datamodule.batch_size, **self._sample_counts()}.items():
+            check_shares(name, samples, self.trainer.world_size, self._packing)
         profile = Profile(self.generators.population(), self.critics.population())
+        check_copies_fit(self._dynamics, profile, self.device)
         self._state = self._dynamics.init(profile)
         if self._saved_state is not None:
             self._state = unflatten(self._state, self._saved_state)
@@ -167,7 +195,8 @@ class MixedGAN(AbstractGAN):
             rank=self.global_rank,
             world_size=self.trainer.world_size,
         )
-        oracle = GameOracle(self._game, self._networks, draws, self._averaged_and_watched)
+        exact = GameOracle(self._game, self._networks, draws, self._averaged_and_watched, self.evaluate)
+        oracle = SampledOracle(exact, *self._sampled, stream(self.device, self.seed, Purpose.OPPONENTS, step))
         rng = stream(self.device, self.seed, Purpose.POSITION_NOISE, step)
         self._state, seen = self._dynamics.step(self._state, oracle, rng)
         profile = self._dynamics.profile(self._state)
@@ -184,7 +213,8 @@ class MixedGAN(AbstractGAN):
         return averaged
 
     def _sample_counts(self) -> dict[str, int]:
-        share = math.ceil(self.datamodule.batch_size / len(self.generators.log_weights))
+        packs = math.ceil(self.datamodule.batch_size / (len(self.generators.log_weights) * self._packing))
+        share = packs * self._packing
         return {
             "generator_samples": self._generator_samples or share,
             "critic_samples": self._critic_samples or share,
@@ -229,3 +259,11 @@ class MixedGAN(AbstractGAN):
         )
         super().on_load_checkpoint(checkpoint)
         self._saved_state = checkpoint[STATE]
+
+
+def _check_sampled(name: str, sampled: int | None, count: int) -> None:
+    require(
+        sampled is None or 1 <= sampled <= count,
+        f"sampled_{name} must lie between 1 and the number of {name} ({count}), found {sampled}: "
+        f"leave it out to play all of them.",
+    )

@@ -8,12 +8,24 @@ from torch import Tensor
 
 from mixnash.core.population import size, weights
 from mixnash.core.random import Purpose, stream
-from mixnash.data.base import AbstractDataModule, AbstractImageData, AbstractMixtureData, AbstractPlanarData
+from mixnash.data.base import (
+    AbstractDataModule,
+    AbstractImageData,
+    AbstractMixtureData,
+    AbstractPlanarData,
+    AbstractPlanarMixture,
+    planar_limits,
+)
+from mixnash.data.projection import principal_plane, projected
 from mixnash.figures.images import image_rows
+from mixnash.figures.particles import particle_modes
 from mixnash.figures.plane import critic_landscape, sample_scatter
-from mixnash.figures.populations import mode_histogram, modes_by_particle, particle_weights, payoff_matrix
+from mixnash.figures.populations import mode_histogram, particle_weights, payoff_matrix
 from mixnash.lit.base import AbstractGAN, Samples
-from mixnash.metrics.functional.mode_coverage import mode_by_particle
+from mixnash.lit.mode_shares import mode_shares
+from mixnash.metrics.functional.cut_normal import standard_threshold
+from mixnash.metrics.functional.mode_coverage import mode_statistics
+from mixnash.metrics.functional.particles import overlap_matrix
 
 SCATTERED = 4_000
 """Samples in a scatter plot."""
@@ -63,17 +75,45 @@ def _(data: AbstractPlanarData, module: AbstractGAN, rng: torch.Generator, avera
 
 
 @_of_samples.register
-def _(data: AbstractMixtureData, module: AbstractGAN, rng: torch.Generator, averaged: bool) -> dict[str, Figure]:
+def _(data: AbstractPlanarMixture, module: AbstractGAN, rng: torch.Generator, averaged: bool) -> dict[str, Figure]:
     samples = _drawn(module, rng, averaged)
     particles = size(module.profile(averaged).generators)
-    shares = mode_by_particle(samples.values, samples.particle, data.mixture, 3.0, particles)
     return {
         "samples": sample_scatter(
             samples.values, samples.particle, data.limits, "Samples by particle", data.mixture, particles
         ),
         "critic": _landscape(module, data, samples),
-        "modes_by_particle": modes_by_particle(shares, "Which particle feeds which mode"),
-        "modes": mode_histogram(shares.sum(0), data.mixture.weights * shares.sum(), "High-quality samples per mode"),
+        **_of_modes(data, module, samples, rng, averaged),
+    }
+
+
+@_of_samples.register
+def _(data: AbstractMixtureData, module: AbstractGAN, rng: torch.Generator, averaged: bool) -> dict[str, Figure]:
+    samples = _drawn(module, rng, averaged)
+    plane = principal_plane(data.mixture)
+    shown = projected(data.mixture, plane)
+    scatter = sample_scatter(
+        samples.values @ plane,
+        samples.particle,
+        planar_limits(shown),
+        f"Samples by particle, projected from {len(plane)} dimensions on the first two principal axes of the centres",
+        shown,
+        size(module.profile(averaged).generators),
+        ("principal axis 1", "principal axis 2"),
+    )
+    return {"samples": scatter, **_of_modes(data, module, samples, rng, averaged)}
+
+
+def _of_modes(
+    data: AbstractMixtureData, module: AbstractGAN, samples: Samples, rng: torch.Generator, averaged: bool
+) -> dict[str, Figure]:
+    """What can be counted, in any number of dimensions."""
+    threshold = standard_threshold(data.event_shape[0])
+    found = mode_statistics(samples.values, data.mixture, threshold).high_quality
+    by_particle = mode_shares(module, data.mixture, rng, averaged).histogram.cpu()
+    return {
+        "particles": particle_modes(by_particle, overlap_matrix(by_particle), "Which particle serves which mode"),
+        "modes": mode_histogram(found, data.mixture.weights * found.sum(), "High-quality samples per mode"),
     }
 
 

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from mixnash.core.errors import InvalidInputError, require
+from mixnash.numbered_folders import claim_next_version
 
 CLAIMED = "MIXNASH_RUN_FOLDER"
 """Environment variable by which the processes that a run starts learn its folder."""
@@ -31,7 +32,7 @@ def claim_run_folder(runs_dir: str, experiment: str, version: str | None) -> Pat
     try:
         parent.mkdir(parents=True, exist_ok=True)
         if version is None:
-            return _next_version(parent)
+            return claim_next_version(parent)
         (parent / version).mkdir()
     except FileExistsError as error:
         raise InvalidInputError(
@@ -44,19 +45,6 @@ def claim_run_folder(runs_dir: str, experiment: str, version: str | None) -> Pat
             "Choose another place with --runs_dir."
         ) from error
     return parent / str(version)
-
-
-def _next_version(parent: Path) -> Path:
-    numbers = [int(one.name[8:]) for one in parent.glob("version_*") if one.name[8:].isdigit()]
-    number = max(numbers, default=-1) + 1
-    while True:
-        folder = parent / f"version_{number}"
-        try:
-            folder.mkdir()
-        except FileExistsError:  # another run was quicker
-            number += 1
-        else:
-            return folder
 
 
 def discard_unused(folder: Path) -> None:

@@ -4,9 +4,11 @@ from functools import singledispatch
 
 from torchmetrics import MetricCollection
 
-from mixnash.data.base import AbstractDataModule, AbstractMixtureData, AbstractPlanarData
+from mixnash.data.base import AbstractDataModule, AbstractMixtureData, AbstractPointData
+from mixnash.metrics.functional.perfect import are_separated
 from mixnash.metrics.mmd import MaximumMeanDiscrepancy
 from mixnash.metrics.mode_coverage import ModeCoverage
+from mixnash.metrics.perfect import PerfectSamplerTest
 from mixnash.metrics.transport import SlicedWasserstein2, Wasserstein2
 
 
@@ -29,8 +31,16 @@ def evaluation_metrics(data: AbstractDataModule) -> MetricCollection:
 
 
 @evaluation_metrics.register
-def _(data: AbstractPlanarData) -> MetricCollection:
-    span = data.limits[1] - data.limits[0]
-    metrics = training_metrics(data)
+def _(data: AbstractPointData) -> MetricCollection:
+    metrics, span = training_metrics(data), data.span
     metrics.add_metrics({"transport": Wasserstein2(), "mmd": MaximumMeanDiscrepancy([span / 64, span / 16, span / 4])})
+    return metrics
+
+
+@evaluation_metrics.register
+def _(data: AbstractMixtureData) -> MetricCollection:
+    metrics = evaluation_metrics.dispatch(AbstractPointData)(data)
+    test = PerfectSamplerTest(data.mixture)
+    if are_separated(data.mixture, test.threshold):  # the null laws are known for such mixtures alone
+        metrics.add_metrics({"perfect": test})
     return metrics

@@ -4,28 +4,27 @@ Written straight from the papers and without the project's core, but for its ran
 evaluation: both the baseline and an independent check of `MixedGAN` with one particle per player.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeAlias, final
+from collections.abc import Callable, Sequence
+from typing import final
 
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.func import functional_call
 
-from mixnash.core.errors import InvalidInputError, require
+from mixnash.core.errors import require
 from mixnash.core.games.base import AbstractGame
 from mixnash.core.games.constraints import GradientPenalty, WeightClipping
+from mixnash.core.games.packed import PackedGame, pack, packed_shape
 from mixnash.core.games.wasserstein import Wasserstein
 from mixnash.core.population import make_population, stack
 from mixnash.core.types import BOTH, CRITICS, GENERATORS, Batch, Networks, Params, Player, Profile
 from mixnash.lit.base import AbstractGAN
-from mixnash.lit.draws import StepDraws, check_shares
+from mixnash.lit.draws import StepDraws, check_shares, shuffled
 from mixnash.lit.finite import FiniteGuard
 from mixnash.lit.particles import AveragedParams
+from mixnash.lit.torch_optimizers import MakeOptimizer, check_optimizer
 from mixnash.networks.base import AbstractCritic, AbstractGenerator, functions_of, newly_made, parameters_of
-
-MakeOptimizer: TypeAlias = Callable[[Iterable[Tensor]], torch.optim.Optimizer]
-"""Makes a torch optimiser of given parameters."""
 
 
 @final
@@ -46,6 +45,8 @@ class WGAN(AbstractGAN):
         simultaneous: both players move on the same draws and the same opponent; needs `critic_steps: 1`.
         clip: bound of the critic's parameters after each update, positive; or use `gradient_penalty`.
         gradient_penalty: weight of the two-sided penalty on interpolates, positive; or use `clip`.
+        packing: m >= 1; the critic judges packs of m samples, [m, *event_shape], see `PackedGame`; the batch size must
+            be a multiple of m.
         ema_decay: decay per step of the generator's moving average, in [0, 1); 0 switches it off.
         seed: of every draw; set from `seed_everything`.
 
@@ -65,24 +66,27 @@ class WGAN(AbstractGAN):
         simultaneous: bool = False,
         clip: float | None = None,
         gradient_penalty: float | None = None,
+        packing: int = 1,
         ema_decay: float = 0.99,
         seed: int = 0,
     ) -> None:
         super().__init__()
         _check(critic_steps, simultaneous, clip, gradient_penalty)
-        _check_optimizer("generator_optimizer", generator_optimizer)
-        _check_optimizer("critic_optimizer", critic_optimizer)
+        require(packing >= 1, f"The packing must be at least 1 sample, found {packing}.")
+        check_optimizer("generator_optimizer", generator_optimizer)
+        check_optimizer("critic_optimizer", critic_optimizer)
         self.automatic_optimization = False
         self.seed = seed
+        critic_shape = packed_shape(event_shape, packing)
         self._make = {
             Player.GENERATOR: lambda: generator(event_shape),
-            Player.CRITIC: lambda: critic(event_shape),
+            Player.CRITIC: lambda: critic(critic_shape),
         }
-        self.generator, self.critic = generator(event_shape), critic(event_shape)
+        self.generator, self.critic = generator(event_shape), critic(critic_shape)
         self.averaged = AveragedParams(parameters_of(self.generator), ema_decay)
         self._make_generator_optimizer, self._make_critic_optimizer = generator_optimizer, critic_optimizer
         self._critic_steps, self._simultaneous = critic_steps, simultaneous
-        self._clip, self._gradient_penalty = clip, gradient_penalty
+        self._clip, self._gradient_penalty, self._packing = clip, gradient_penalty, packing
         self._guard = FiniteGuard()
 
     @property
@@ -99,9 +103,11 @@ class WGAN(AbstractGAN):
     def game(self) -> AbstractGame:
         """The same game in the project's core."""
         if self._clip is not None:
-            return Wasserstein(WeightClipping(self._clip))
-        assert self._gradient_penalty is not None
-        return Wasserstein(GradientPenalty(self._gradient_penalty))
+            plain = Wasserstein(WeightClipping(self._clip))
+        else:
+            assert self._gradient_penalty is not None
+            plain = Wasserstein(GradientPenalty(self._gradient_penalty))
+        return plain if self._packing == 1 else PackedGame(plain, self._packing)
 
     @property
     def networks(self) -> Networks:
@@ -122,14 +128,17 @@ class WGAN(AbstractGAN):
         return torch.as_tensor(functional_call(self.generator, params, (latent,)))
 
     def criticise(self, params: Params, samples: Tensor) -> Tensor:
-        """The critic with given parameters."""
+        """The critic with given parameters; with packing, on packs of m equal samples."""
+        if self._packing > 1:
+            samples = samples.unsqueeze(1).expand(-1, self._packing, *samples.shape[1:])
         return torch.as_tensor(functional_call(self.critic, params, (samples,)))
 
     @torch.no_grad()
     def payoffs(self, real: Tensor, latent: Tensor, averaged: bool) -> Tensor:
         """The one payoff E d(x) - E d(g(z)), as [1, 1]."""
         params = self.averaged.params() if averaged else parameters_of(self.generator)
-        value: Tensor = self.critic(real).mean() - self.critic(self.generate(params, latent[0])).mean()
+        real, fake = shuffled(real, self.seed) if self._packing > 1 else real, self.generate(params, latent[0])
+        value: Tensor = self.critic(self._packs(real)).mean() - self.critic(self._packs(fake)).mean()
         return value.reshape(1, 1)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -141,7 +150,7 @@ class WGAN(AbstractGAN):
 
     def on_fit_start(self) -> None:
         """Refuse batches that cannot be shared evenly."""
-        check_shares("batch_size", self.datamodule.batch_size, self.trainer.world_size)
+        check_shares("batch_size", self.datamodule.batch_size, self.trainer.world_size, self._packing)
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
         """One generator update with its critic updates, on real samples [draws, B, *event]."""
@@ -175,16 +184,20 @@ class WGAN(AbstractGAN):
         self._move(1, self.critic, critic_grads)
         return critic_loss, generator_loss
 
+    def _packs(self, samples: Tensor) -> Tensor:
+        """Samples as the critic takes them."""
+        return samples if self._packing == 1 else pack(samples, self._packing)
+
     def _generator_loss(self, batch: Batch) -> Tensor:
-        return torch.as_tensor(-self.critic(self.generator(batch.latent)).mean())
+        return torch.as_tensor(-self.critic(self._packs(self.generator(batch.latent))).mean())
 
     def _critic_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():
-            fake = self.generator(batch.latent)
-        loss = self.critic(fake).mean() - self.critic(batch.real).mean()
+            fake = self._packs(self.generator(batch.latent))
+        loss = self.critic(fake).mean() - self.critic(self._packs(batch.real)).mean()
         if self._gradient_penalty is not None:
-            mix = batch.mix.reshape(-1, *[1] * (fake.dim() - 1))
-            between = ((1 - mix) * batch.anchor + mix * fake).requires_grad_()
+            mix = batch.mix[:: self._packing].reshape(-1, *[1] * (fake.dim() - 1))
+            between = ((1 - mix) * self._packs(batch.anchor) + mix * fake).requires_grad_()
             (slope,) = torch.autograd.grad(self.critic(between).sum(), between, create_graph=True)
             loss = loss + self._gradient_penalty * (slope.flatten(1).norm(dim=1) - 1).square().mean()
         return torch.as_tensor(loss)
@@ -251,10 +264,3 @@ def _check(critic_steps: int, simultaneous: bool, clip: float | None, gradient_p
     )
     for name, value in (("clip", clip), ("gradient_penalty", gradient_penalty)):
         require(value is None or value > 0, f"{name} must be positive, found {value}.")
-
-
-def _check_optimizer(name: str, make: MakeOptimizer) -> None:
-    try:
-        make([torch.nn.Parameter(torch.zeros(1))])
-    except ValueError as error:
-        raise InvalidInputError(f"The {name} cannot be built: {error}.") from error

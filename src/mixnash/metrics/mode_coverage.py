@@ -9,6 +9,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from mixnash.core.mixtures import GaussianMixture
+from mixnash.metrics.functional.cut_normal import chi_square, standard_threshold
 from mixnash.metrics.functional.mode_coverage import (
     ModeStatistics,
     check_protocol,
@@ -24,7 +25,8 @@ class ModeCoverage(Metric):
 
     Args:
         mixture: the data's law, in the samples' coordinates.
-        threshold: distance in units of sigma (Euclidean) below which a sample is of high quality.
+        threshold: distance in units of sigma (Euclidean) below which a sample is of high quality; `standard_threshold`
+            of the dimensions if None, which is 3 in the plane.
         min_counts: how many high-quality samples make a mode count; one score each.
 
     Raises:
@@ -40,8 +42,11 @@ class ModeCoverage(Metric):
     square: Tensor
     total: Tensor
 
-    def __init__(self, mixture: GaussianMixture, threshold: float = 3.0, min_counts: Sequence[int] = (1, 20)) -> None:
+    def __init__(
+        self, mixture: GaussianMixture, threshold: float | None = None, min_counts: Sequence[int] = (1, 20)
+    ) -> None:
         super().__init__()
+        threshold = standard_threshold(mixture.centres.shape[1]) if threshold is None else threshold
         check_protocol(mixture, threshold, min_counts)
         # No buffers: casting the surrounding module to 16 bits would round the centres by a good part of sigma.
         self.mixture = mixture
@@ -71,8 +76,11 @@ class ModeCoverage(Metric):
         low, high = f"{float(scales.min()):.4g}", f"{float(scales.max()):.4g}"
         sigma = low if low == high else f"{low} to {high}"
         least = " / ".join(str(count) for count in self.min_counts)
+        axes = self.mixture.centres.shape[1]
+        passed = f"{chi_square(axes, self.threshold):.4f}"
+        share = "" if axes == 2 else f" in {axes} dimensions, as {passed} of a perfect sampler's are"
         return (
-            f"{modes} modes, sigma {sigma}, within {self.threshold:g} sigma (Euclidean), n = {self._count()}, "
+            f"{modes} modes, sigma {sigma}, within {self.threshold:.4g} sigma (Euclidean){share}, n = {self._count()}, "
             f"at least {least} samples per mode, KL to the data's mode weights, nats"
         )
 

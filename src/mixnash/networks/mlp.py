@@ -59,30 +59,47 @@ def _frequencies(points: Tensor, octaves: int, period: float) -> Tensor:
     return 2 * math.pi / period * 2.0 ** torch.arange(octaves, device=points.device, dtype=points.dtype)
 
 
-def _check(width: int, depth: int) -> None:
+def _check(width: int, depth: int, octaves: int, period: float) -> None:
     require(width >= 1 and depth >= 1, f"An MLP needs width and depth of at least 1, found {width} and {depth}.")
+    require(octaves >= 0, f"The number of octaves of Fourier features must be at least 0, found {octaves}.")
+    require(period > 0, f"The period of Fourier features must be positive, found {period}.")
 
 
 @final
 class MLPGenerator(AbstractGenerator):
-    r"""`depth` hidden layers of ReLU units, then a linear layer reshaped to the event.
+    r"""Optional Fourier features, `depth` hidden layers of ReLU units, then a linear layer reshaped to the event.
+
+    Fourier features of the latent make steep maps easy: a generator that covers several modes by itself, or that
+    imitates a whole mixture, must leap from mode to mode within little of the latent, or its samples bridge the gaps
+    between them. A generator of a mixture that owns one mode needs none.
 
     Args:
         event_shape: shape of one sample; set from the data.
         latent_dim: length of the standard normal latent.
         width: units per hidden layer.
         depth: hidden layers.
+        octaves: octaves of Fourier features of the latent; 0 for none.
+        period: longest period of these features, in units of the latent; 8 spans nearly all of a standard normal.
 
     Raises:
-        InvalidInputError: when a size is below 1.
+        InvalidInputError: when a size is below 1, or the period not positive.
     """
 
-    def __init__(self, event_shape: Sequence[int], latent_dim: int = 2, width: int = 128, depth: int = 3) -> None:
+    def __init__(
+        self,
+        event_shape: Sequence[int],
+        latent_dim: int = 2,
+        width: int = 128,
+        depth: int = 3,
+        octaves: int = 0,
+        period: float = 8.0,
+    ) -> None:
         super().__init__()
-        _check(width, depth)
+        _check(width, depth, octaves, period)
         require(latent_dim >= 1, f"A generator needs a latent of at least 1 dimension, found {latent_dim}.")
         self._event_shape, self._latent_dim = tuple(event_shape), latent_dim
-        sizes = [latent_dim] + [width] * depth + [math.prod(event_shape)]
+        self._octaves, self._period = octaves, period
+        sizes = [latent_dim * (1 + 2 * octaves)] + [width] * depth + [math.prod(event_shape)]
         self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in itertools.pairwise(sizes))
 
     @property
@@ -92,14 +109,14 @@ class MLPGenerator(AbstractGenerator):
 
     def forward(self, latent: Tensor) -> Tensor:
         """Latents [n, latent_dim] to samples [n, *event_shape]."""
-        hidden = latent
+        hidden = fourier_features(latent, self._octaves, self._period)
         for layer in self.layers[:-1]:
             hidden = layer(hidden).relu()
         return torch.as_tensor(self.layers[-1](hidden)).reshape(-1, *self._event_shape)
 
     def stacked(self, params: Params, inputs: Tensor) -> Tensor:
         """Latents [K, n, latent_dim] to samples [K, n, *event_shape]."""
-        hidden = inputs
+        hidden = fourier_features(inputs, self._octaves, self._period)
         for index in range(len(self.layers) - 1):
             hidden = stacked_linear(params, f"layers.{index}", hidden).relu()
         samples = stacked_linear(params, f"layers.{len(self.layers) - 1}", hidden)
@@ -132,10 +149,8 @@ class MLPCritic(AbstractCritic):
         period: float = 8.0,
     ) -> None:
         super().__init__()
-        _check(width, depth)
+        _check(width, depth, octaves, period)
         require(0 <= negative_slope < 1, f"The negative slope must lie in [0, 1), found {negative_slope}.")
-        require(octaves >= 0, f"The number of octaves of Fourier features must be at least 0, found {octaves}.")
-        require(period > 0, f"The period of Fourier features must be positive, found {period}.")
         self._event_dims, self._negative_slope = len(event_shape), negative_slope
         self._octaves, self._period = octaves, period
         sizes = [math.prod(event_shape) * (1 + 2 * octaves)] + [width] * depth + [1]

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
@@ -38,10 +39,11 @@ class AbstractReproduction(abc.ABC):
     """How many times `run` calls `advance`."""
 
     @abc.abstractmethod
-    def run(self, advance: Advance, short: bool) -> Findings:
+    def run(self, advance: Advance, short: bool, folder: Path) -> Findings:
         """Do the work.
 
         Args:
             advance: called with a few words before each part.
             short: cut the work to a few steps that show that everything runs; figures and checks then mean nothing.
+            folder: of the results; what takes long is kept there as soon as it is done, and found again.
         """

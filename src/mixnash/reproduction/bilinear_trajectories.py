@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import final
 
 import numpy as np
@@ -40,8 +41,9 @@ class BilinearTrajectories(AbstractReproduction):
     summary = "GDA, PPM, EG, OGDA and RFBS on xy: trajectories over the field"
     parts = 1
 
-    def run(self, advance: Advance, short: bool) -> Findings:
+    def run(self, advance: Advance, short: bool, folder: Path) -> Findings:
         """Trajectories, distances, and the points after 100 steps."""
+        del folder
         advance("trajectories")
         game = Bilinear([[1.0]])
         runs = {name: follow(METHODS[name](STEP), game, START, 10 if short else STEPS) for name in GOLDEN}

@@ -53,7 +53,7 @@ def _reproduce(names: list[str], output: Path, short: bool) -> bool:
     agree = True
     for name in names:
         with working(name, REPRODUCTIONS[name].parts) as work:
-            findings = REPRODUCTIONS[name].run(work.advance, short)
+            findings = REPRODUCTIONS[name].run(work.advance, short, output / name)
         folder = write_findings(output / name, name, findings, work.seconds(), short)
         print_checks(name, findings.checks, work.seconds(), folder, short)
         agree = agree and (short or all(check.agrees for check in findings.checks))

@@ -1,6 +1,7 @@
 r"""Measured rates of first-order methods beside what is proven: bilinear, strongly and merely monotone games."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple, final
 
 import numpy as np
@@ -99,8 +100,9 @@ class ConvergenceRates(AbstractReproduction):
     summary = "measured slopes against proven rates: bilinear, strongly and merely convex-concave games"
     parts = 3
 
-    def run(self, advance: Advance, short: bool) -> Findings:
+    def run(self, advance: Advance, short: bool, folder: Path) -> Findings:
         """Distances and residuals over the steps."""
+        del folder
         advance("bilinear")
         bilinear, checks = _linear_rates(Bilinear([[1.0]]), 1j, LINEAR_STEP, 40 if short else 400, "bilinear")
         advance("strongly convex-concave")

@@ -1,6 +1,7 @@
 r"""Max-min of :math:`f(w, x) = wx - w^2 x^2`: traps all around the equilibrium, and who gets out of them."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import final
 
 import numpy as np
@@ -124,8 +125,9 @@ class EscapingTraps(AbstractReproduction):
     summary = "max-min of -w²x² + wx from three starts: success of all methods over 50 seeds"
     parts = len(ENTRIES) * len(STARTS)
 
-    def run(self, advance: Advance, short: bool) -> Findings:
+    def run(self, advance: Advance, short: bool, folder: Path) -> Findings:
         """Shares of seeds that end at the equilibrium's value."""
+        del folder
         seeds, calls = (3, INNER) if short else (SEEDS, CALLS)
         values: dict[str, dict[str, Tensor]] = {}
         for label, start in STARTS.items():

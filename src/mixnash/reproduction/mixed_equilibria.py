@@ -1,6 +1,7 @@
 """Every continuous game with a known mixed equilibrium: one method with its defaults, but for the discontinuous one."""
 
 import math
+from pathlib import Path
 from typing import NamedTuple, final
 
 import torch
@@ -129,8 +130,9 @@ class MixedEquilibria(AbstractReproduction):
     summary = "every continuous game with a known answer; one method with its defaults on all smooth ones"
     parts = len(KNOWN_GAMES)
 
-    def run(self, advance: Advance, short: bool) -> Findings:
+    def run(self, advance: Advance, short: bool, folder: Path) -> Findings:
         """Nikaido-Isoda gaps and value errors."""
+        del folder
         found, numbers, checks = {}, {}, []
         for known in KNOWN_GAMES:
             advance(known.name)

@@ -1,6 +1,7 @@
 r"""Rates of entropic mirror descent and mirror prox on finite games and on a grid."""
 
 import math
+from pathlib import Path
 from typing import NamedTuple, final
 
 import numpy as np
@@ -113,8 +114,9 @@ class MixedRates(AbstractReproduction):
     summary = "slopes -1/2 and -1 of entropic mirror descent and mirror prox on finite games and a grid"
     parts = 6
 
-    def run(self, advance: Advance, short: bool) -> Findings:
+    def run(self, advance: Advance, short: bool, folder: Path) -> Findings:
         """Gaps of averages for horizons up to 2^14, on three games."""
+        del folder
         horizons = HORIZONS[:4] if short else HORIZONS
         panels, checks, numbers = [], [], {}
         for game in _games():

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple, final
 
 import numpy as np
@@ -151,8 +152,9 @@ class OutcomeMatrix(AbstractReproduction):
     summary = "who converges, cycles or diverges: 12 methods, 10 games, 20 settings"
     parts = len(SETTINGS)
 
-    def run(self, advance: Advance, short: bool) -> Findings:
+    def run(self, advance: Advance, short: bool, folder: Path) -> Findings:
         """Every cell that the reference has run."""
+        del folder
         table = [self._row(setting, advance, short) for setting in SETTINGS]
         judged = [
             [(seen, expected) for seen, expected in zip(row, setting.expected.split(), strict=True)]

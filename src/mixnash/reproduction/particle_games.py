@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NamedTuple, final
 
 import numpy as np
@@ -160,8 +161,9 @@ class ParticleGames(AbstractReproduction):
     summary = "CP-MP against the others on 20 random Fourier games, at equal gradient evaluations"
     parts = len(ENTRIES) + 1
 
-    def run(self, advance: Advance, short: bool) -> Findings:
+    def run(self, advance: Advance, short: bool, folder: Path) -> Findings:
         """Nikaido-Isoda gaps over the evaluations and at the end."""
+        del folder
         games = [random_game(seed) for seed in range(2 if short else GAMES)]
         budget = 12 if short else EVALUATIONS
         plays: dict[str, list[Played]] = {}

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from mixnash.reproduction.ablation import Ablation
 from mixnash.reproduction.base import AbstractReproduction
 from mixnash.reproduction.bilinear_trajectories import BilinearTrajectories
 from mixnash.reproduction.convergence_rates import ConvergenceRates
 from mixnash.reproduction.escaping_traps import EscapingTraps
+from mixnash.reproduction.gaussians25_budget import Gaussians25Budget
+from mixnash.reproduction.gaussians25_panel import Gaussians25Panel
 from mixnash.reproduction.mixed_equilibria import MixedEquilibria
 from mixnash.reproduction.mixed_rates import MixedRates
 from mixnash.reproduction.outcome_matrix import OutcomeMatrix
@@ -27,6 +30,9 @@ REPRODUCTIONS: Mapping[str, AbstractReproduction] = MappingProxyType(
         "mixed-rates": MixedRates(),
         "mixed-equilibria": MixedEquilibria(),
         "particle-games": ParticleGames(),
+        "gaussians25-panel": Gaussians25Panel(),
+        "gaussians25-budget": Gaussians25Budget(),
+        "ablation": Ablation(),
     }
 )
 """In the order of `--all`."""

@@ -1,5 +1,6 @@
 """Three saddles of growing nastiness: x^2 - y^2, the monkey saddle, and the weird saddle xy - x^2 y^2."""
 
+from pathlib import Path
 from typing import NamedTuple, final
 
 from mixnash.core.games.monkey_saddle import MonkeySaddle
@@ -62,8 +63,9 @@ class Saddles(AbstractReproduction):
     summary = "x^2 - y^2, the monkey saddle and the weird saddle: six methods over the fields"
     parts = len(_CASES)
 
-    def run(self, advance: Advance, short: bool) -> Findings:
+    def run(self, advance: Advance, short: bool, folder: Path) -> Findings:
         """Trajectories and where they end."""
+        del folder
         panels, checks, numbers = [], [], {}
         for case in _CASES:
             advance(case.title)

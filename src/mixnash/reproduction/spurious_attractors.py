@@ -4,6 +4,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple, final
 
 import numpy as np
@@ -77,8 +78,9 @@ class SpuriousAttractors(AbstractReproduction):
     summary = "almost bilinear, forsaken and polar games: who cycles, at which radius, who converges"
     parts = 2 + len(LAW) + 4
 
-    def run(self, advance: Advance, short: bool) -> Findings:
+    def run(self, advance: Advance, short: bool, folder: Path) -> Findings:
         """Trajectories, cycle radii against the law, thresholds of the polar game."""
+        del folder
         checks: list[Check] = []
         advance("almost bilinear")
         panels = [self._almost_bilinear(short)]

@@ -2,6 +2,7 @@ r"""Below monotone: who converges as the weak Minty constant rho falls to -1/(8L
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, final
 
 import numpy as np
@@ -147,8 +148,9 @@ class WeakMinty(AbstractReproduction):
     summary = "who converges as the weak Minty constant falls to -1/(8L) and -1/(2L)"
     parts = len(LINEAR) + len(CASES)
 
-    def run(self, advance: Advance, short: bool) -> Findings:
+    def run(self, advance: Advance, short: bool, folder: Path) -> Findings:
         """Factors over c, critical c, iterations of the protocol."""
+        del folder
         checks: list[Check] = []
         factors = {}
         grid = _GRID[::12] if short else _GRID

@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mixnash.core.errors import InvalidInputError
+from mixnash.numbered_folders import claim_next_version
 
 ROOT = Path("runs", "solve")
 """Where results go unless told otherwise, in NAME/version_N."""
@@ -41,19 +42,9 @@ def new_folder(name: str, output: Path | None) -> Iterator[Path]:
 
 
 def _claim(place: Path, numbered: bool) -> Path:
-    if not numbered:
-        place.mkdir(parents=True, exist_ok=True)
-        if any(place.iterdir()):
-            raise InvalidInputError(f"'{place}' is not empty and is left untouched: choose another --output.")
-        return place
     place.mkdir(parents=True, exist_ok=True)
-    numbers = [int(one.name[8:]) for one in place.glob("version_*") if one.name[8:].isdigit()]
-    number = max(numbers, default=-1) + 1
-    while True:
-        folder = place / f"version_{number}"
-        try:
-            folder.mkdir()
-        except FileExistsError:  # another one was quicker
-            number += 1
-        else:
-            return folder
+    if numbered:
+        return claim_next_version(place)
+    if any(place.iterdir()):
+        raise InvalidInputError(f"'{place}' is not empty and is left untouched: choose another --output.")
+    return place

@@ -1,16 +1,13 @@
 """Step sizes beside those that are proven to converge."""
 
-from typing import Protocol, runtime_checkable
-
 import torch
 from torch import Tensor
 
 from mixnash.core.domains import AbstractDomain, Box
-from mixnash.core.dynamics.base import AbstractDynamics, StepRange
+from mixnash.core.dynamics.base import AbstractDynamics, AbstractRuleDynamics, StepRange
 from mixnash.core.errors import MixnashError
 from mixnash.core.games.vectors import VECTOR
 from mixnash.core.random import Purpose
-from mixnash.core.rules.base import PlayerRules
 from mixnash.core.rules.sgd import SGD
 from mixnash.core.types import Player, Profile
 from mixnash.equilibrium.weak_minty import lipschitz_constant, weak_minty_constant
@@ -22,15 +19,6 @@ _DRAWS = 1000  # in more dimensions
 _STEPS = 4  # of a trial
 _ROUNDING = 1e-9  # of -rho L: below, the field counts as monotone
 _NONE = 1e2  # of -rho L: beyond, there is no weak-Minty constant, only a finite search for it
-
-
-@runtime_checkable
-class WithRules(Protocol):
-    """Dynamics that move their players by rules."""
-
-    @property
-    def rules(self) -> tuple[PlayerRules, PlayerRules]:
-        """Those of the generators and those of the critics."""
 
 
 def unproven_steps(problem: Problem) -> list[str]:
@@ -74,7 +62,7 @@ def _sentence(step: float, proven: StepRange, lipschitz: float, rho: float) -> s
 
 def _steps(problem: Problem, dynamics: AbstractDynamics) -> list[float]:
     """Constant steps of both players along the plain gradient; none if they are of another kind."""
-    if isinstance(dynamics, WithRules):
+    if isinstance(dynamics, AbstractRuleDynamics):
         positions = [rules.position for rules in dynamics.rules]
         bounds = [position.step_size.bounds() for position in positions if isinstance(position, SGD)]
         return [low for low, high in bounds if low == high]

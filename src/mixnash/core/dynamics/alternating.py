@@ -41,13 +41,8 @@ class Alternating(AbstractMemorylessDynamics):
         generators_first: bool = False,
     ) -> None:
         require(critic_steps >= 1, f"Alternating dynamics need at least 1 critic step, found {critic_steps}.")
-        self._rules = (generators, critics)
+        super().__init__(generators, critics)
         self._critic_steps, self._generators_first = critic_steps, generators_first
-
-    @property
-    def rules(self) -> tuple[PlayerRules, PlayerRules]:
-        """Those of the generators and those of the critics."""
-        return self._rules
 
     @property
     def draws_per_step(self) -> int:

@@ -46,6 +46,22 @@ class AbstractDynamics(abc.ABC):
     def draws_per_step(self) -> int:
         """How many fresh batches of real samples one step consumes at most."""
 
+    def extra_particles(self, generators: int, critics: int) -> tuple[int, int]:
+        """How many copies of networks the state holds beside the players and their rules' states.
+
+        Queues and reservoirs are as long as somebody asks for; what they take is checked against the memory there is
+        before a run begins.
+
+        Args:
+            generators: K.
+            critics: L.
+
+        Returns:
+            Copies of one generator, and of one critic.
+        """
+        del generators, critics
+        return 0, 0
+
     @abc.abstractmethod
     def init(self, profile: Profile) -> RuleState:
         """The state before the first step."""
@@ -88,18 +104,34 @@ class AbstractDynamics(abc.ABC):
         return None
 
 
-class AbstractMemorylessDynamics(AbstractDynamics):
-    """A scheme that remembers nothing but its players."""
+class AbstractRuleDynamics(AbstractDynamics):
+    """A scheme that moves both players by rules.
+
+    Args:
+        generators: rules of the generators.
+        critics: rules of the critics.
+    """
+
+    def __init__(self, generators: PlayerRules, critics: PlayerRules) -> None:
+        self._rules = (generators, critics)
 
     @property
-    @abc.abstractmethod
     def rules(self) -> tuple[PlayerRules, PlayerRules]:
         """Those of the generators and those of the critics."""
+        return self._rules
+
+    def at_rest(self, profile: Profile) -> DynamicsState:
+        """Both players at `profile`, before their rules' first updates."""
+        generators, critics = self._rules
+        return DynamicsState(generators.init(profile.generators), critics.init(profile.critics))
+
+
+class AbstractMemorylessDynamics(AbstractRuleDynamics):
+    """A scheme that moves by rules and remembers nothing but its players."""
 
     def init(self, profile: Profile) -> DynamicsState:
         """Both players at rest."""
-        generators, critics = self.rules
-        return DynamicsState(generators.init(profile.generators), critics.init(profile.critics))
+        return self.at_rest(profile)
 
     def profile(self, state: DynamicsState) -> Profile:
         """Both mixed strategies."""
@@ -111,7 +143,7 @@ class AbstractMemorylessDynamics(AbstractDynamics):
 
     def diagnostics(self, state: DynamicsState) -> dict[str, float]:
         """What the position rules of both players want plotted, by player."""
-        return rule_diagnostics(self.rules, state)
+        return rule_diagnostics(self._rules, state)
 
 
 def rule_diagnostics(rules: tuple[PlayerRules, PlayerRules], state: DynamicsState) -> dict[str, float]:

@@ -4,12 +4,12 @@ import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mixnash.core.population import weights
 from mixnash.core.tree import map_params, normal_like, over_leaf, take
-from mixnash.core.types import NOBODY, AbstractOracle, Feedback, Player, Population, Profile
+from mixnash.core.types import NOBODY, AbstractOracle, Feedback, Params, Player, Population, Profile
 
 
 class BirthRule(NamedTuple):
@@ -86,6 +86,15 @@ def range_of(values: Float[Tensor, "*games K L"]) -> Float[Tensor, "*games"]:
     return torch.where(extent > 0, extent, torch.ones_like(extent))
 
 
+def perturbed(
+    params: Params, parents: Int[Tensor, "*games n"], deviation: Float[Tensor, "*games"], rng: torch.Generator
+) -> Params:
+    """Copies of the particles `parents` plus Gaussian noise of a standard deviation: leaves [*games, n, ...]."""
+    chosen = take(params, parents)
+    noise = normal_like(chosen, rng)
+    return map_params(lambda leaf, draw: leaf + over_leaf(deviation, leaf) * draw, chosen, noise)
+
+
 def _candidates(
     rule: BirthRule,
     player: Player,
@@ -100,9 +109,7 @@ def _candidates(
     proposed = oracle.propose(player, (*games, half), rng)
     copies = rule.candidates - (half if proposed is not None else 0)
     parents = torch.randint(count, (*games, copies), generator=rng, device=rng.device)
-    chosen = take(population.params, parents.to(population.log_weights.device))
-    noise = normal_like(chosen, rng)
-    moved = map_params(lambda leaf, draw: leaf + over_leaf(deviation, leaf) * draw, chosen, noise)
+    moved = perturbed(population.params, parents.to(population.log_weights.device), deviation, rng)
     params = oracle.project(player, moved)
     if proposed is not None:
         axis = len(games)

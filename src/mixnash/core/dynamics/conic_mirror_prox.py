@@ -54,13 +54,8 @@ class ConicMirrorProx(AbstractMemorylessDynamics):
         same_sample: bool = False,
     ) -> None:
         require(sweeps >= 1, f"Conic mirror prox needs at least 1 sweep, found {sweeps}.")
-        self._rules = (generators, critics)
+        super().__init__(generators, critics)
         self._proximal, self._sweeps, self._same_sample = proximal, sweeps, same_sample
-
-    @property
-    def rules(self) -> tuple[PlayerRules, PlayerRules]:
-        """Those of the generators and those of the critics."""
-        return self._rules
 
     @property
     def draws_per_step(self) -> int:

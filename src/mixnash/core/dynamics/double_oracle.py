@@ -8,7 +8,7 @@ from torch import Tensor
 from mixnash.core.dynamics.base import AbstractDynamics
 from mixnash.core.errors import require
 from mixnash.core.matrix_solver import AbstractMatrixSolver
-from mixnash.core.population import make_population, weights
+from mixnash.core.population import make_population, prune, weights
 from mixnash.core.rules.base import AbstractPositionRule
 from mixnash.core.tree import map_params, normal_like
 from mixnash.core.types import (
@@ -109,8 +109,10 @@ class DoubleOracle(AbstractDynamics):
     ) -> tuple[DoubleOracleState, Feedback]:
         """One round of the class docstring; the feedback is that of the new mixture, without gradients."""
         old = state.profile
-        generator = self._respond(Player.GENERATOR, old, oracle, rng)
-        critic = self._respond(Player.CRITIC, old, oracle, rng)
+        # Particles without weight do not show in anybody's gradient, and exact solutions leave most without.
+        mixture = Profile(prune(old.generators, NEGLIGIBLE), prune(old.critics, NEGLIGIBLE))
+        generator = self._respond(Player.GENERATOR, mixture, oracle, rng)
+        critic = self._respond(Player.CRITIC, mixture, oracle, rng)
 
         enlarged = Profile(_join(old.generators, generator), _join(old.critics, critic))
         oracle.resample()

@@ -39,13 +39,8 @@ class Extragradient(AbstractMemorylessDynamics):
         same_sample: bool = False,
         carry_state: bool = False,
     ) -> None:
-        self._rules = (generators, critics)
+        super().__init__(generators, critics)
         self._same_sample, self._carry_state = same_sample, carry_state
-
-    @property
-    def rules(self) -> tuple[PlayerRules, PlayerRules]:
-        """Those of the generators and those of the critics."""
-        return self._rules
 
     @property
     def draws_per_step(self) -> int:

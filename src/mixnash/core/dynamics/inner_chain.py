@@ -10,13 +10,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mixnash.core.dynamics.base import DynamicsState
+from mixnash.core.dynamics.base import AbstractRuleDynamics, DynamicsState, put_players, rule_diagnostics
 from mixnash.core.errors import require
 from mixnash.core.joint import field, place, position, project
 from mixnash.core.rules.base import PlayerRules, PlayerState
 from mixnash.core.schedules import AbstractSchedule, Constant
 from mixnash.core.tree import map_params
 from mixnash.core.types import BOTH, CRITICS, GENERATORS, AbstractOracle, Feedback, Player, Point, Profile, RuleState
+
+
+class InnerChainState(NamedTuple):
+    """The outer point with the rule states, and the outer steps made so far."""
+
+    players: DynamicsState
+    steps: int
 
 
 class ChainEnd(NamedTuple):
@@ -114,7 +121,62 @@ def finish(
     return DynamicsState(*new)
 
 
-def as_length(steps: int | AbstractSchedule) -> AbstractSchedule:
+class AbstractInnerChain(AbstractRuleDynamics):
+    """A scheme whose outer points are damped towards the means of inner chains.
+
+    Args:
+        generators: rules of the generators.
+        critics: rules of the critics.
+        inner_steps: K_t >= 1, a number or a schedule of the outer steps, rounded down.
+        inner_damping: beta in (0, 1].
+        outer_damping: gamma in (0, 1].
+
+    Raises:
+        InvalidInputError: when a chain can have no step or a damping is outside (0, 1].
+    """
+
+    def __init__(
+        self,
+        generators: PlayerRules,
+        critics: PlayerRules,
+        inner_steps: int | AbstractSchedule = 1,
+        inner_damping: float = 0.5,
+        outer_damping: float = 0.5,
+    ) -> None:
+        super().__init__(generators, critics)
+        self._inner_steps = _as_length(inner_steps)
+        self._inner_damping = _require_damping(inner_damping, "inner")
+        self._outer_damping = _require_damping(outer_damping, "outer")
+
+    @property
+    def longest(self) -> int:
+        """The largest length of a chain."""
+        return math.floor(self._inner_steps.bounds()[1])
+
+    def length(self, state: InnerChainState) -> int:
+        """K_t of the next step."""
+        return math.floor(self._inner_steps(state.steps))
+
+    def init(self, profile: Profile) -> InnerChainState:
+        """Both players at rest."""
+        return InnerChainState(self.at_rest(profile), 0)
+
+    def profile(self, state: InnerChainState) -> Profile:
+        """Both mixed strategies at the outer point."""
+        return state.players.profile
+
+    def replace_profile(self, state: InnerChainState, profile: Profile) -> InnerChainState:
+        """The outer point at `profile`."""
+        return state._replace(players=put_players(state.players, profile))
+
+    def diagnostics(self, state: InnerChainState) -> dict[str, float]:
+        """What the position rules want plotted, and the length K_t of each player's next chain."""
+        length = float(self.length(state))
+        lengths = {"generators/inner_steps": length, "critics/inner_steps": length}
+        return rule_diagnostics(self._rules, state.players) | lengths
+
+
+def _as_length(steps: int | AbstractSchedule) -> AbstractSchedule:
     """The length of a chain as a schedule of the outer steps; rounded down when used.
 
     Raises:
@@ -129,7 +191,7 @@ def as_length(steps: int | AbstractSchedule) -> AbstractSchedule:
     return schedule
 
 
-def require_damping(damping: float, name: str) -> float:
+def _require_damping(damping: float, name: str) -> float:
     """The damping itself.
 
     Raises:

@@ -59,6 +59,11 @@ class Lookahead(AbstractDynamics):
         """Those of the base."""
         return self._base.draws_per_step
 
+    def extra_particles(self, generators: int, critics: int) -> tuple[int, int]:
+        """The slow players, and what the base keeps."""
+        of_generators, of_critics = self._base.extra_particles(generators, critics)
+        return of_generators + generators, of_critics + critics
+
     def init(self, profile: Profile) -> LookaheadState:
         """Fast and slow players at the same place."""
         return LookaheadState(self._base.replace_profile(self._base.init(profile), profile), profile, 0)

@@ -1,26 +1,17 @@
 """Mirror-Langevin dynamics: outer points damped towards the mean of an inner Langevin chain."""
 
-import math
-from typing import NamedTuple, final
+from typing import final
 
 import torch
 
-from mixnash.core.dynamics.base import AbstractDynamics, DynamicsState, put_players, rule_diagnostics
-from mixnash.core.dynamics.inner_chain import as_length, finish, require_damping, run_chain
+from mixnash.core.dynamics.inner_chain import AbstractInnerChain, InnerChainState, finish, run_chain
 from mixnash.core.rules.base import PlayerRules
 from mixnash.core.schedules import AbstractSchedule
-from mixnash.core.types import AbstractOracle, Feedback, Profile
-
-
-class MirrorLangevinState(NamedTuple):
-    """The outer point with the rule states, and the outer steps made so far."""
-
-    players: DynamicsState
-    steps: int
+from mixnash.core.types import AbstractOracle, Feedback
 
 
 @final
-class MirrorLangevin(AbstractDynamics):
+class MirrorLangevin(AbstractInnerChain):
     r"""The loop of Mirror-GAN and MixedNE-LD: from the outer point :math:`z_t` run :math:`K_t` updates of the position
     rules, keep their running mean, and damp,
 
@@ -64,42 +55,20 @@ class MirrorLangevin(AbstractDynamics):
         outer_damping: float = 0.5,
         co_evolving: bool = True,
     ) -> None:
-        self._rules = (generators, critics)
-        self._inner_steps = as_length(inner_steps)
-        self._inner_damping = require_damping(inner_damping, "inner")
-        self._outer_damping = require_damping(outer_damping, "outer")
+        super().__init__(generators, critics, inner_steps, inner_damping, outer_damping)
         self._co_evolving = co_evolving
 
     @property
     def draws_per_step(self) -> int:
         """The largest length of a chain."""
-        return math.floor(self._inner_steps.bounds()[1])
-
-    def init(self, profile: Profile) -> MirrorLangevinState:
-        """Both players at rest."""
-        generators, critics = self._rules
-        return MirrorLangevinState(DynamicsState(generators.init(profile.generators), critics.init(profile.critics)), 0)
+        return self.longest
 
     def step(
-        self, state: MirrorLangevinState, oracle: AbstractOracle, rng: torch.Generator
-    ) -> tuple[MirrorLangevinState, Feedback]:
+        self, state: InnerChainState, oracle: AbstractOracle, rng: torch.Generator
+    ) -> tuple[InnerChainState, Feedback]:
         """One outer step of the class docstring's equations; the feedback is the chain's last."""
-        length = math.floor(self._inner_steps(state.steps))
+        length = self.length(state)
         opponents = None if self._co_evolving else state.players.profile
         end = run_chain(self._rules, state.players, length, self._inner_damping, opponents, oracle, rng)
         players = finish(self._rules, state.players, end, self._outer_damping, oracle)
-        return MirrorLangevinState(players, state.steps + 1), end.feedback
-
-    def profile(self, state: MirrorLangevinState) -> Profile:
-        """Both mixed strategies at the outer point."""
-        return state.players.profile
-
-    def replace_profile(self, state: MirrorLangevinState, profile: Profile) -> MirrorLangevinState:
-        """The outer point at `profile`."""
-        return state._replace(players=put_players(state.players, profile))
-
-    def diagnostics(self, state: MirrorLangevinState) -> dict[str, float]:
-        """What the position rules want plotted, and the length K_t of each player's next chain."""
-        length = float(math.floor(self._inner_steps(state.steps)))
-        lengths = {"generators/inner_steps": length, "critics/inner_steps": length}
-        return rule_diagnostics(self._rules, state.players) | lengths
+        return InnerChainState(players, state.steps + 1), end.feedback

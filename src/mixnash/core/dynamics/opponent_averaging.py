@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mixnash.core.dynamics.base import (
-    AbstractDynamics,
+    AbstractRuleDynamics,
     DynamicsState,
     move_players,
     put_players,
@@ -32,7 +32,7 @@ class OpponentAveragingState(NamedTuple):
 
 
 @final
-class OpponentAveraging(AbstractDynamics):
+class OpponentAveraging(AbstractRuleDynamics):
     r"""Descent-ascent against the average of the opponent's past,
 
     .. math:: \bar\mu_t = (1 - b_t)\, \bar\mu_{t-1} + b_t\, \mu_t, \quad
@@ -71,7 +71,7 @@ class OpponentAveraging(AbstractDynamics):
     def __init__(
         self, generators: PlayerRules, critics: PlayerRules, replacement: float | AbstractSchedule, capacity: int
     ) -> None:
-        self._rules = (generators, critics)
+        super().__init__(generators, critics)
         self._replacement = as_schedule(replacement, "replacement probability", positive=True)
         highest = self._replacement.bounds()[1]
         require(highest <= 1, f"The replacement probability must be at most 1 at every step, found up to {highest}.")
@@ -83,11 +83,15 @@ class OpponentAveraging(AbstractDynamics):
         """One per player."""
         return 2
 
+    def extra_particles(self, generators: int, critics: int) -> tuple[int, int]:
+        """One reservoir per player."""
+        del generators, critics
+        return self._capacity, self._capacity
+
     def init(self, profile: Profile) -> OpponentAveragingState:
         """Both players at rest; the first step fills the reservoirs."""
-        players = DynamicsState(*(rule.init(one) for rule, one in zip(self._rules, profile, strict=True)))
         generator_slots, critic_slots = (take(one.params, self._first_slots(one)) for one in profile)
-        return OpponentAveragingState(players, generator_slots, critic_slots, 0)
+        return OpponentAveragingState(self.at_rest(profile), generator_slots, critic_slots, 0)
 
     def _first_slots(self, population: Population) -> Tensor:
         *games, count = population.log_weights.shape

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mixnash.core.dynamics.anderson import AndersonHistory
-from mixnash.core.dynamics.base import AbstractDynamics, DynamicsState, StepRange, put_players, rule_diagnostics
+from mixnash.core.dynamics.base import AbstractRuleDynamics, DynamicsState, StepRange, put_players, rule_diagnostics
 from mixnash.core.errors import require
 from mixnash.core.joint import field, place, position, project
 from mixnash.core.rules.base import PlayerRules
@@ -46,7 +46,7 @@ class _Guess(NamedTuple):
 
 
 @final
-class ProximalPoint(AbstractDynamics):
+class ProximalPoint(AbstractRuleDynamics):
     r"""The proximal point method: the implicit equation
 
     .. math:: z_{t+1} = U\big(z_t, V(z_{t+1})\big),
@@ -97,13 +97,8 @@ class ProximalPoint(AbstractDynamics):
         require(tolerance > 0, f"The tolerance of the proximal point method must be positive, found {tolerance}.")
         require(max_iterations >= 1, f"The proximal point method needs at least 1 iteration, found {max_iterations}.")
         require(memory >= 1, f"Anderson acceleration needs a memory of at least 1, found {memory}.")
-        self._rules = (generators, critics)
+        super().__init__(generators, critics)
         self._tolerance, self._max_iterations, self._memory = tolerance, max_iterations, memory
-
-    @property
-    def rules(self) -> tuple[PlayerRules, PlayerRules]:
-        """Those of the generators and those of the critics."""
-        return self._rules
 
     @property
     def draws_per_step(self) -> int:
@@ -112,9 +107,7 @@ class ProximalPoint(AbstractDynamics):
 
     def init(self, profile: Profile) -> ProximalState:
         """Both players at rest."""
-        generators, critics = self._rules
-        players = DynamicsState(generators.init(profile.generators), critics.init(profile.critics))
-        return ProximalState(players, torch.zeros_like(profile.generators.log_weights[..., 0]), 0)
+        return ProximalState(self.at_rest(profile), torch.zeros_like(profile.generators.log_weights[..., 0]), 0)
 
     def step(
         self, state: ProximalState, oracle: AbstractOracle, rng: torch.Generator

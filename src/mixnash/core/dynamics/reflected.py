@@ -6,7 +6,7 @@ from typing import NamedTuple, final
 import torch
 
 from mixnash.core.dynamics.base import (
-    AbstractDynamics,
+    AbstractRuleDynamics,
     DynamicsState,
     StepRange,
     move_players,
@@ -14,7 +14,6 @@ from mixnash.core.dynamics.base import (
     rule_diagnostics,
 )
 from mixnash.core.dynamics.interpolation import interpolate
-from mixnash.core.rules.base import PlayerRules
 from mixnash.core.types import BOTH, AbstractOracle, Feedback, Profile
 
 
@@ -26,7 +25,7 @@ class ReflectedState(NamedTuple):
 
 
 @final
-class Reflected(AbstractDynamics):
+class Reflected(AbstractRuleDynamics):
     r"""Reflected gradient (reflected forward-backward splitting): one evaluation and one projection per step,
 
     .. math:: z_{t+1} = U\big(z_t, V(2 z_t - z_{t-1})\big), \qquad z_{-1} := z_0.
@@ -44,14 +43,6 @@ class Reflected(AbstractDynamics):
         Cevher, Vu, 2021, A reflected forward-backward splitting method for monotone inclusions.
     """
 
-    def __init__(self, generators: PlayerRules, critics: PlayerRules) -> None:
-        self._rules = (generators, critics)
-
-    @property
-    def rules(self) -> tuple[PlayerRules, PlayerRules]:
-        """Those of the generators and those of the critics."""
-        return self._rules
-
     @property
     def draws_per_step(self) -> int:
         """One."""
@@ -59,10 +50,7 @@ class Reflected(AbstractDynamics):
 
     def init(self, profile: Profile) -> ReflectedState:
         """Both players at rest."""
-        generators, critics = self._rules
-        return ReflectedState(
-            DynamicsState(generators.init(profile.generators), critics.init(profile.critics)), profile
-        )
+        return ReflectedState(self.at_rest(profile), profile)
 
     def step(
         self, state: ReflectedState, oracle: AbstractOracle, rng: torch.Generator

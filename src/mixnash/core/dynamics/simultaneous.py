@@ -5,7 +5,6 @@ from typing import final
 import torch
 
 from mixnash.core.dynamics.base import AbstractMemorylessDynamics, DynamicsState, move_players
-from mixnash.core.rules.base import PlayerRules
 from mixnash.core.types import BOTH, AbstractOracle, Feedback
 
 
@@ -21,14 +20,6 @@ class Simultaneous(AbstractMemorylessDynamics):
         generators: rules of the generators.
         critics: rules of the critics.
     """
-
-    def __init__(self, generators: PlayerRules, critics: PlayerRules) -> None:
-        self._rules = (generators, critics)
-
-    @property
-    def rules(self) -> tuple[PlayerRules, PlayerRules]:
-        """Those of the generators and those of the critics."""
-        return self._rules
 
     @property
     def draws_per_step(self) -> int:

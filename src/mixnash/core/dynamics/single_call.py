@@ -4,8 +4,7 @@ from typing import NamedTuple
 
 import torch
 
-from mixnash.core.dynamics.base import AbstractDynamics, DynamicsState, put_players, rule_diagnostics
-from mixnash.core.rules.base import PlayerRules
+from mixnash.core.dynamics.base import AbstractRuleDynamics, DynamicsState, put_players, rule_diagnostics
 from mixnash.core.tree import zeros_like
 from mixnash.core.types import Feedback, Profile
 
@@ -20,21 +19,8 @@ class SingleCallState(NamedTuple):
     """Steps since the start, or since the players were put elsewhere."""
 
 
-class AbstractSingleCall(AbstractDynamics):
-    """A scheme that remembers its players and the feedback of the step before.
-
-    Args:
-        generators: rules of the generators.
-        critics: rules of the critics.
-    """
-
-    def __init__(self, generators: PlayerRules, critics: PlayerRules) -> None:
-        self._rules = (generators, critics)
-
-    @property
-    def rules(self) -> tuple[PlayerRules, PlayerRules]:
-        """Those of the generators and those of the critics."""
-        return self._rules
+class AbstractSingleCall(AbstractRuleDynamics):
+    """A scheme that remembers its players and the feedback of the step before."""
 
     @property
     def draws_per_step(self) -> int:
@@ -43,9 +29,7 @@ class AbstractSingleCall(AbstractDynamics):
 
     def init(self, profile: Profile) -> SingleCallState:
         """Both players at rest, nothing seen."""
-        generators, critics = self._rules
-        players = DynamicsState(generators.init(profile.generators), critics.init(profile.critics))
-        return SingleCallState(players, _nothing(profile), 0)
+        return SingleCallState(self.at_rest(profile), _nothing(profile), 0)
 
     def profile(self, state: SingleCallState) -> Profile:
         """Both mixed strategies."""

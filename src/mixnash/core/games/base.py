@@ -19,6 +19,14 @@ class AbstractGame(abc.ABC):
     zero_sum: bool
     """Whether both players descend one payoff: generator_loss and -critic_loss have the gradients of value."""
 
+    @property
+    def bounded_above(self) -> bool:
+        """Whether what a critic wins, its penalty paid, is known to be bounded whatever the critic does.
+
+        Otherwise best responses of critics, and the duality gap with them, may be infinite.
+        """
+        return False
+
     @abc.abstractmethod
     def terms(self, generate: Generate, critic: Critic, batch: Batch) -> PairTerms:
         """The payoff and what each position descends, without the critic's penalty."""
@@ -51,6 +59,14 @@ class AbstractAdversarialGame(AbstractGame):
 
     The critic maximises Phi minus its penalty; the generator descends :math:`E_z\, h(d(g(z)))`.
     """
+
+    saturates: bool
+    """Whether r and f are bounded above, so that no critic can win without bound."""
+
+    @property
+    def bounded_above(self) -> bool:
+        """By the payoff itself, or by the constraint."""
+        return self.saturates or self.constraint.bounds_slopes
 
     @property
     @abc.abstractmethod

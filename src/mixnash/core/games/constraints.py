@@ -14,6 +14,9 @@ from mixnash.core.types import Batch, Critic, Generate, Params
 class AbstractCriticConstraint(abc.ABC):
     """Acts before an evaluation (`reparametrise`), after an update (`project`) or in the loss (`penalty`)."""
 
+    bounds_slopes: bool
+    """Whether steep critics are impossible or cost more than they win: their scores then differ by a bounded amount."""
+
     @abc.abstractmethod
     def reparametrise(self, params: Params) -> Params:
         """Effective parameters as a differentiable function of the stacked ones, leaves [L, ...]."""
@@ -30,6 +33,8 @@ class AbstractCriticConstraint(abc.ABC):
 @final
 class Unconstrained(AbstractCriticConstraint):
     """Any critic is allowed."""
+
+    bounds_slopes = False
 
     def reparametrise(self, params: Params) -> Params:
         """The parameters themselves."""
@@ -56,6 +61,8 @@ class WeightClipping(AbstractCriticConstraint):
     Raises:
         InvalidInputError: when the bound is not positive.
     """
+
+    bounds_slopes = True
 
     def __init__(self, bound: float = 0.01) -> None:
         require(bound > 0, f"The clipping bound must be positive, found {bound}.")
@@ -93,6 +100,8 @@ class GradientPenalty(AbstractCriticConstraint):
     Raises:
         InvalidInputError: when the weight is not positive or the target is negative.
     """
+
+    bounds_slopes = True
 
     def __init__(self, weight: float = 10.0, target: float = 1.0, one_sided: bool = False) -> None:
         require(weight > 0, f"The gradient penalty's weight must be positive, found {weight}.")
@@ -137,6 +146,8 @@ class SpectralNormalization(AbstractCriticConstraint):
     Raises:
         InvalidInputError: when there is no iteration.
     """
+
+    bounds_slopes = True
 
     def __init__(self, iterations: int = 10) -> None:
         require(iterations >= 1, f"Spectral normalisation needs at least 1 power iteration, found {iterations}.")

@@ -22,6 +22,7 @@ class Hinge(AbstractAdversarialGame):
     """
 
     zero_sum = False
+    saturates = True
 
     def __init__(self, constraint: AbstractCriticConstraint | None = None) -> None:
         self._constraint = constraint if constraint is not None else Unconstrained()

@@ -64,6 +64,11 @@ class AbstractVectorGame(AbstractGame):
     def __init__(self, minimiser: AbstractDomain, maximiser: AbstractDomain) -> None:
         self.minimiser, self.maximiser = minimiser, maximiser
 
+    @property
+    def bounded_above(self) -> bool:
+        """Whether the maximiser's domain is bounded: payoffs are continuous."""
+        return self.maximiser.bounded
+
     @abc.abstractmethod
     def payoff(self, x: Tensor, y: Tensor) -> Tensor:
         """Phi [...] at x [..., dim of x] and y [..., dim of y], whose leading axes broadcast; twice differentiable."""

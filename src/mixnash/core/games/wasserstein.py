@@ -21,6 +21,7 @@ class Wasserstein(AbstractAdversarialGame):
     """
 
     zero_sum = True
+    saturates = False
 
     def __init__(self, constraint: AbstractCriticConstraint) -> None:
         self._constraint = constraint

@@ -1,24 +1,16 @@
 """Adam."""
 
-import math
-from typing import NamedTuple, final
+from typing import final
 
 import torch
 from torch import Tensor
 
 from mixnash.core.errors import require
 from mixnash.core.rules.base import AbstractPositionRule
+from mixnash.core.rules.moments import AdamState, corrections, next_moments, no_moments
 from mixnash.core.schedules import AbstractSchedule, as_schedule
 from mixnash.core.tree import map_params
 from mixnash.core.types import Params
-
-
-class AdamState(NamedTuple):
-    """Updates made so far and the two moment estimates, shaped like the parameters."""
-
-    updates: int
-    mean: Params
-    square: Params
 
 
 @final
@@ -55,21 +47,19 @@ class Adam(AbstractPositionRule):
 
     def init(self, params: Params) -> AdamState:
         """Zero moments."""
-        return AdamState(0, map_params(torch.zeros_like, params), map_params(torch.zeros_like, params))
+        return no_moments(params)
 
     def update(self, params: Params, grads: Params, state: AdamState, rng: torch.Generator) -> tuple[Params, AdamState]:
         """One step of the class docstring's equations."""
         del rng
-        count = state.updates + 1
-        step_size = self.step_size(state.updates) / (1 - self.beta1**count)
-        root = math.sqrt(1 - self.beta2**count)
-        mean = map_params(lambda m, g: torch.lerp(m, g, 1 - self.beta1), state.mean, grads)
-        square = map_params(lambda v, g: (v * self.beta2).addcmul_(g, g, value=1 - self.beta2), state.square, grads)
+        new = next_moments(state, grads, self.beta1, self.beta2)
+        share, root = corrections(new.updates, self.beta1, self.beta2)
+        step_size = self.step_size(state.updates) / share
 
         def move(leaf: Tensor, m: Tensor, v: Tensor) -> Tensor:
             return leaf.addcdiv(m, v.sqrt().div_(root).add_(self.epsilon), value=-step_size)
 
-        return map_params(move, params, mean, square), AdamState(count, mean, square)
+        return map_params(move, params, new.mean, new.square), new
 
     def diagnostics(self, state: AdamState) -> dict[str, float]:
         """The step size of the next update."""

@@ -1,13 +1,13 @@
 """Adam with an optimistic direction."""
 
-import math
 from typing import NamedTuple, final
 
 import torch
 from torch import Tensor
 
-from mixnash.core.rules.adam import Adam, AdamState
+from mixnash.core.rules.adam import Adam
 from mixnash.core.rules.base import AbstractPositionRule
+from mixnash.core.rules.moments import AdamState, corrections, next_moments
 from mixnash.core.schedules import AbstractSchedule
 from mixnash.core.tree import map_params
 from mixnash.core.types import Params
@@ -74,12 +74,10 @@ class OptimisticAdam(AbstractPositionRule):
     def _advance(self, state: AdamState, grads: Params) -> tuple[AdamState, Params]:
         """Adam's next moments and the direction r_t that they give."""
         beta1, beta2, epsilon = self._adam.beta1, self._adam.beta2, self._adam.epsilon
-        count = state.updates + 1
-        mean = map_params(lambda m, g: torch.lerp(m, g, 1 - beta1), state.mean, grads)
-        square = map_params(lambda v, g: (v * beta2).addcmul_(g, g, value=1 - beta2), state.square, grads)
-        share, root = 1 - beta1**count, math.sqrt(1 - beta2**count)
-        direction = map_params(lambda m, v: m.div(v.sqrt().div_(root).add_(epsilon)).div_(share), mean, square)
-        return AdamState(count, mean, square), direction
+        new = next_moments(state, grads, beta1, beta2)
+        share, root = corrections(new.updates, beta1, beta2)
+        direction = map_params(lambda m, v: m.div(v.sqrt().div_(root).add_(epsilon)).div_(share), new.mean, new.square)
+        return new, direction
 
     def diagnostics(self, state: OptimisticAdamState) -> dict[str, float]:
         """The step size of the next update."""

@@ -1,0 +1,105 @@
+"""PacGAN's packing: the critic judges several samples at once."""
+
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from torch import Tensor
+
+from mixnash.core.errors import require
+from mixnash.core.games.base import AbstractGame
+from mixnash.core.types import Batch, Critic, Generate, PairTerms, Params, Player
+
+
+def pack(samples: Tensor, packing: int, axis: int = 0) -> Tensor:
+    """Neighbours along an axis as packs: [..., n, *event] to [..., n // m, m, *event]; a rest below m is left out.
+
+    Raises:
+        InvalidInputError: when there are fewer samples than a pack holds.
+    """
+    count = samples.shape[axis] // packing
+    require(count >= 1, f"Packs of {packing} need at least {packing} samples, found {samples.shape[axis]}.")
+    kept = samples.narrow(axis, 0, count * packing)
+    return kept.reshape(*kept.shape[:axis], count, packing, *kept.shape[axis + 1 :])
+
+
+def packed_shape(event_shape: Sequence[int], packing: int) -> Sequence[int]:
+    """What a critic sees: [m, *event_shape], or the event itself where nothing is packed (m = 1)."""
+    return event_shape if packing == 1 else (packing, *event_shape)
+
+
+@final
+class PackedGame(AbstractGame):
+    r"""Another game :math:`\Phi` on packs of m independent samples,
+
+    .. math:: \Phi_m(g, d) = \Phi(g^{\otimes m}, d), \qquad d: (x_1, \dots, x_m) \mapsto R,
+
+    where :math:`g^{\otimes m}` is the law of m samples of one generator. Real samples are packed likewise, and so are
+    interpolates: a gradient penalty takes one position between a real and a generated pack, and the norm over the
+    whole pack. All else is the inner game's.
+
+    A pack never mixes generators, for only then is the payoff bilinear in the two mixed strategies. A mixture whose
+    generators share out the modes is therefore seen through: its packs agree in their mode, real ones seldom do. If
+    m > 1, :math:`\sum_k p_k\, g_k^{\otimes m}` is a law of independent samples only where all generators of
+    positive weight are equal (the variance of :math:`g_k(A)` over k is zero for every event A). So packing helps one
+    generator to cover all modes, and asks the same of each generator of a mixture.
+
+    Neighbouring samples make a pack: they must be independent, so held-out samples that come sorted have to be shuffled
+    first. A rest below m is left out.
+
+    References:
+        Lin, Khetan, Fanti, Oh, 2018, PacGAN: the power of two samples in generative adversarial networks, arXiv
+        1712.04086.
+
+    Args:
+        game: the inner game.
+        packing: m >= 1, samples per pack; critics take samples [n, m, *event].
+
+    Raises:
+        InvalidInputError: when the packing is below 1.
+    """
+
+    def __init__(self, game: AbstractGame, packing: int) -> None:
+        require(packing >= 1, f"The packing must be at least 1 sample, found {packing}.")
+        self._game, self._packing = game, packing
+        self.zero_sum = game.zero_sum
+
+    @property
+    def bounded_above(self) -> bool:
+        """Whether the inner game is."""
+        return self._game.bounded_above
+
+    def terms(self, generate: Generate, critic: Critic, batch: Batch) -> PairTerms:
+        """The inner game's on packs."""
+        return self._game.terms(self._generate(generate, batch), critic, self._packed(batch))
+
+    def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> Tensor | None:
+        """The inner game's on packs."""
+        return self._game.penalty(self._generate(generate, batch), critic, self._packed(batch))
+
+    def _generate(self, generate: Generate, batch: Batch) -> Generate:
+        axis = batch.mix.dim() - 1
+        return lambda latent: pack(generate(latent), self._packing, axis)
+
+    def _packed(self, batch: Batch) -> Batch:
+        axis = batch.mix.dim() - 1
+        # Evaluations without a penalty bring no anchors.
+        anchor = batch.anchor if batch.anchor.numel() == 0 else pack(batch.anchor, self._packing, axis)
+        mix = pack(batch.mix, self._packing, axis)[..., 0]
+        return batch._replace(real=pack(batch.real, self._packing, axis), anchor=anchor, mix=mix)
+
+    def constrain_critic(self, params: Params) -> Params:
+        """The inner game's."""
+        return self._game.constrain_critic(params)
+
+    def project(self, player: Player, params: Params) -> Params:
+        """The inner game's."""
+        return self._game.project(player, params)
+
+    def propose(self, player: Player, shape: tuple[int, ...], rng: torch.Generator) -> Params | None:
+        """The inner game's."""
+        return self._game.propose(player, shape, rng)
+
+    def unwrap(self, player: Player, params: Params, reference: Params) -> Params:
+        """The inner game's."""
+        return self._game.unwrap(player, params, reference)

@@ -1,0 +1,1 @@
+"""Compressing a mixture of generators into one generator, and saying what it cost."""

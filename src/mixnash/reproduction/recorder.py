@@ -1,0 +1,93 @@
+"""Watching a training: the clock, the scores and some samples at the marks of its plan."""
+
+import time
+from functools import singledispatch
+from typing import Any, final
+
+import pytorch_lightning as pl
+import torch
+from torchmetrics import MetricCollection
+
+from mixnash.core.random import Purpose, stream
+from mixnash.data.base import AbstractDataModule, AbstractMixtureData
+from mixnash.lit.base import AbstractGAN
+from mixnash.lit.scores import evaluation_metrics
+from mixnash.metrics.mode_coverage import ModeCoverage
+from mixnash.metrics.transport import Wasserstein2
+from mixnash.reproduction.gradient_count import Count
+from mixnash.reproduction.plan import Mark, Plan, Points, Unit
+
+SAMPLES = 10_000
+"""Behind every score."""
+SHOWN = 1_500
+"""Samples kept for pictures."""
+
+
+@singledispatch
+def mark_metrics(data: AbstractDataModule) -> MetricCollection:
+    """What is scored at every mark: the distances to held-out samples, without the exact one that takes seconds."""
+    chosen = {name: one for name, one in evaluation_metrics(data).items() if not isinstance(one, Wasserstein2)}
+    return MetricCollection(dict(chosen))
+
+
+@mark_metrics.register
+def _(data: AbstractMixtureData) -> MetricCollection:
+    return MetricCollection({"modes": ModeCoverage(data.mixture)})
+
+
+@final
+class Recorder(pl.Callback):
+    """Scores the generators' moving averages at the marks of a plan, and ends the training at the last.
+
+    Time is the CPU time of this process, so it depends little on what else the machine does; what this recorder does
+    itself is left out. A step is not interrupted: a mark is looked at after the step that reaches it.
+
+    Args:
+        plan: when to look.
+        data: what the samples are compared with.
+        count: gradient evaluations so far.
+    """
+
+    def __init__(self, plan: Plan, data: AbstractDataModule, count: Count) -> None:
+        self._plan, self._data, self._count = plan, data, count
+        self._waiting = list(plan.marks)
+        self._metrics = mark_metrics(data)
+        self._seconds = self._since = 0.0
+        self.marks: list[Mark] = []
+        """What was seen so far."""
+        self.points: dict[float, Points] = {}
+        """Samples kept so far, by planned mark."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        del trainer, pl_module
+        self._since = time.process_time()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Stop the clock, look if it is time, and start the clock again."""
+        del outputs, batch, batch_idx
+        assert isinstance(pl_module, AbstractGAN)
+        self._seconds += time.process_time() - self._since
+        steps = trainer.global_step
+        spent = {Unit.STEPS: float(steps), Unit.SECONDS: self._seconds}[self._plan.unit]
+        passed = [mark for mark in self._waiting if mark <= spent]
+        if passed:
+            self._look(pl_module, steps, passed)
+            self._waiting = self._waiting[len(passed) :]
+        trainer.should_stop = not self._waiting
+        self._since = time.process_time()
+
+    def _look(self, module: AbstractGAN, steps: int, passed: list[float]) -> None:
+        module.check_finite()
+        device = module.device
+        samples = module.sample(SAMPLES, stream(device, module.seed, Purpose.EVALUATION))
+        self._metrics.reset()
+        reference = self._data.held_out(SAMPLES).to(device)
+        self._metrics.update(samples=samples.values.flatten(1), reference=reference.flatten(1))
+        scores = {name: float(score) for name, score in self._metrics.compute().items()}
+        self.marks.append(Mark(passed[-1], steps, self._count(), self._seconds, scores))
+        for mark in set(passed) & set(self._plan.pictures):
+            values, particle = (part[:SHOWN].cpu() for part in samples)
+            self.points[mark] = Points(torch.as_tensor(values).numpy(), particle.numpy())
