@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from mixnash.equilibrium.duality_gap import Estimate
 from mixnash.evaluation.evaluate import Result
@@ -149,8 +148,8 @@ def equilibrium_pictures(result: Result) -> list[Picture]:
         return []
     found = result.equilibrium.found
     p, q = (weights.double().cpu() for weights in result.equilibrium.weights)
-    critics = DeviationCurve(*_sides(found.course.critics), best_atom=float((p @ found.table).max()))
-    generators = DeviationCurve(*_sides(found.course.generators), best_atom=float((found.table @ q).min()))
+    critics = _deviation_curve(found.course.critics, float((p @ found.table).max()))
+    generators = _deviation_curve(found.course.generators, float((found.table @ q).min()))
     gap = found.gap
     title = f"Duality gap at least {gap.value:.3f} (95 %: {gap.low:.3f} to {gap.high:.3f})"
     figure = deviation_search(found.course.steps, critics, generators, found.value.value, title)
@@ -161,8 +160,9 @@ def equilibrium_pictures(result: Result) -> list[Picture]:
     return [_picture("equilibrium", caption, figure)]
 
 
-def _sides(estimates: Sequence[Estimate]) -> list[NDArray[np.float64]]:
-    return list(np.array(estimates, float).T)
+def _deviation_curve(estimates: Sequence[Estimate], best_atom: float) -> DeviationCurve:
+    values, low, high = np.array(estimates, float).T
+    return DeviationCurve(values, low, high, best_atom)
 
 
 def _draw(curve: _Curve, courses: dict[str, Course], perfect: Mapping[str, float], clock: bool) -> Picture:

@@ -19,6 +19,8 @@ from mixnash.lit.base import AbstractGAN
 from mixnash.lit.draws import StepDraws
 
 _STARTS, _FRESH, _TRAIN, _SPLIT, _SEARCH, _SCORE, _NOISE = range(7)  # streams
+_LEAST = 8
+"""Latents per generator in a critic's update at least: enough for a few packs."""
 
 
 class SearchPlan(NamedTuple):
@@ -126,7 +128,7 @@ class _TrainingDraws:
             self._module.latent_dim,
             self._generators,
             generator_samples=self._plan.generator_samples,
-            critic_samples=math.ceil(self._plan.train_samples / self._generators),
+            critic_samples=max(_LEAST, math.ceil(self._plan.train_samples / self._generators)),
         )(players)
 
 
@@ -157,5 +159,5 @@ def _batches(module: AbstractGAN, real: Tensor, samples: int, latents: int, seed
     """Batches for one generator, each with its own real samples."""
     return [
         StepDraws(own.unsqueeze(0).to(module.device), seed, index, module.latent_dim, 1, latents, latents)(BOTH)
-        for index, own in enumerate(real.split(samples))
+        for index, own in enumerate(torch.split(real, samples))
     ]

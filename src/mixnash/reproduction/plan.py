@@ -62,7 +62,7 @@ class Mark(NamedTuple):
     seconds: float
     """CPU seconds of training."""
     scores: Mapping[str, float]
-    """Modes, high quality and reverse KL of a mixture; otherwise sliced Wasserstein-2 and squared MMD."""
+    """Modes, high quality, reverse KL and p-values of a mixture; otherwise sliced Wasserstein-2 and squared MMD."""
 
 
 class Points(NamedTuple):

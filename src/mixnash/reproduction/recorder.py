@@ -13,6 +13,7 @@ from mixnash.data.base import AbstractDataModule, AbstractMixtureData
 from mixnash.lit.base import AbstractGAN
 from mixnash.lit.scores import evaluation_metrics
 from mixnash.metrics.mode_coverage import ModeCoverage
+from mixnash.metrics.perfect import PerfectSamplerTest
 from mixnash.metrics.transport import Wasserstein2
 from mixnash.reproduction.gradient_count import Count
 from mixnash.reproduction.plan import Mark, Plan, Points, Unit
@@ -32,7 +33,7 @@ def mark_metrics(data: AbstractDataModule) -> MetricCollection:
 
 @mark_metrics.register
 def _(data: AbstractMixtureData) -> MetricCollection:
-    return MetricCollection({"modes": ModeCoverage(data.mixture)})
+    return MetricCollection({"modes": ModeCoverage(data.mixture), "perfect": PerfectSamplerTest(data.mixture)})
 
 
 @final

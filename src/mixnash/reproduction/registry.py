@@ -10,6 +10,7 @@ from mixnash.reproduction.convergence_rates import ConvergenceRates
 from mixnash.reproduction.escaping_traps import EscapingTraps
 from mixnash.reproduction.gaussians25_budget import Gaussians25Budget
 from mixnash.reproduction.gaussians25_panel import Gaussians25Panel
+from mixnash.reproduction.gaussians25_perfect import Gaussians25Perfect
 from mixnash.reproduction.mixed_equilibria import MixedEquilibria
 from mixnash.reproduction.mixed_rates import MixedRates
 from mixnash.reproduction.outcome_matrix import OutcomeMatrix
@@ -32,6 +33,7 @@ REPRODUCTIONS: Mapping[str, AbstractReproduction] = MappingProxyType(
         "particle-games": ParticleGames(),
         "gaussians25-panel": Gaussians25Panel(),
         "gaussians25-budget": Gaussians25Budget(),
+        "gaussians25-perfect": Gaussians25Perfect(),
         "ablation": Ablation(),
     }
 )
