@@ -102,7 +102,7 @@ def plans(problem: str, algorithm: str, short: bool) -> list[Plan]:
 
 @final
 class Gaussians25Panel(AbstractReproduction):
-    """Samples over time, with the figures that the lecture leaves out: the papers' networks, Fourier features in the critic.
+    """Samples over time on the papers' networks, Fourier features in every critic, with figures for what one sees.
 
     Every algorithm has the same CPU time on one thread, evaluation excluded. Mode counts, high quality and reverse KL
     are of 10,000 samples of the generator's moving average; the duality gap is the lower bound that a search for
