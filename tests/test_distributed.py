@@ -112,7 +112,7 @@ def test_two_processes_end_equal_and_within_1e_5_of_one_process(model, tmp_path)
 def test_batch_that_two_processes_cannot_share_is_refused_in_one_sentence(tmp_path):
     done = train_with_two_processes(words(tmp_path, MODELS["MixedGAN"], "two", "--data.init_args.batch_size=15"))
     assert done.returncode == 2
-    sentence = "error: 2 processes cannot share a batch of 15 samples equally: choose a multiple of 2 as batch_size.\n"
+    sentence = "error: batch_size must be a multiple of the number of processes (2), found 15. Set it to 16.\n"
     assert done.stderr.count(sentence) == 1
     assert "Traceback" not in done.stderr
     assert not list((tmp_path / "two" / "tiny").iterdir())

@@ -152,7 +152,7 @@ def test_the_time_to_all_modes_is_that_of_the_first_look_with_both():
 
 def test_a_score_is_that_of_the_last_look_before_and_nothing_is_generated_after_a_failure():
     assert score(QUICK, QUICK.reached(29.0), "modes") == 25
-    assert score(QUICK, QUICK.within(150), "modes") == 20
+    assert score(QUICK, QUICK.within(150), "modes") == 21
     assert score(QUICK, QUICK.reached(0.5), "modes") == 0
     broken = QUICK._replace(failure="NaN")
     assert score(broken, broken.reached(40.0), "modes") == 0
@@ -179,6 +179,6 @@ def test_marks_are_geometric_and_end_where_they_should():
 
 
 def test_all_methods_are_there_and_every_factor_of_the_base_has_one_base_setting():
-    assert len(METHODS) == len({one.experiment for one in METHODS.values()}) == 20
+    assert len(METHODS) == len({one.experiment for one in METHODS.values()}) == 21
     bases = {name: sum(one.base for one in levels.values()) for name, levels in FACTORS.items()}
     assert list(bases.values()) == [1, 1, 1, 1, 0, 0, 0]
