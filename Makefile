@@ -42,6 +42,7 @@ demo: setup ## train the 25 Gaussians, evaluate, write pictures and a report
 
 bench: setup ## measure speed and quality against the alternatives (takes long)
 	$(BIN)/python benchmarks/step_speed.py
+	$(BIN)/python benchmarks/mixture_step.py
 	$(BIN)/python benchmarks/quality.py --group budget
 	$(BIN)/python benchmarks/game_speed.py
 

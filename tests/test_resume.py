@@ -9,6 +9,7 @@ import yaml
 
 from mixnash.cli import train
 from mixnash.core.dynamics.alternating import Alternating
+from mixnash.core.dynamics.birth_death import BirthDeath
 from mixnash.core.dynamics.extragradient import Extragradient
 from mixnash.core.dynamics.simultaneous import Simultaneous
 from mixnash.core.rules.adam import Adam
@@ -71,6 +72,11 @@ def bayesian_with_softmax_weights() -> AbstractGAN:
     return mixed_gan(Alternating(rules(sampled, learnt), rules(sampled, learnt)))
 
 
+def births_with_a_moving_average() -> AbstractGAN:
+    base = Simultaneous(rules(Adam(2e-3), EntropicMirrorDescent(30.0)), rules(Adam(1e-3)))
+    return mixed_gan(BirthDeath(base, 3, 0.15, jitter=0.1, critics=False), ema_decay=0.99)
+
+
 MODELS = [
     alternating_adam,
     extragradient_langevin_with_entropic_weights,
@@ -78,6 +84,7 @@ MODELS = [
     plain_wgan,
     mgan_with_two_critic_steps,
     bayesian_with_softmax_weights,
+    births_with_a_moving_average,
 ]
 
 

@@ -1,11 +1,12 @@
 """The duality gap by search: known answers on matrix games whose payoffs are seen through noise, and on tiny GANs."""
 
 import functools
+import math
 
 import pytest
 import torch
 
-from mixnash.core.domains import Simplex
+from mixnash.core.domains import Box, Euclidean, Simplex
 from mixnash.core.errors import InvalidInputError
 from mixnash.core.feedback import feedback_reference, regularised_payoffs
 from mixnash.core.games.constraints import GradientPenalty, SpectralNormalization, Unconstrained, WeightClipping
@@ -124,6 +125,32 @@ def test_intervals_cover_the_truth_in_nineteen_of_twenty_cases():
     assert 50 <= covered <= 60
 
 
+def test_starts_outside_the_domain_are_no_deviations():
+    profile = Profile(pure(torch.tensor([0.0, 1.0, 0.0, 0.0])), pure(torch.tensor([1.0, 0.0, 0.0])))
+    # Ten times the best column would win nine; brought back into the simplex it is the column itself.
+    starts = Point({VECTOR: 10 * torch.eye(4)[1:2].double()}, {VECTOR: 10 * torch.eye(3)[1:2].double()})
+    game = NoisyMatrix(PAYOFF)
+    found = duality_gap(game, VECTOR_NETWORKS, profile, starts, matrix_draws(1), (0,), make_rng(0))
+    assert found.gap.value == pytest.approx(float(PAYOFF[1, 1] - PAYOFF[1, 0]), abs=0.1)
+
+
+class Cliff(AbstractVectorGame):
+    """Phi = -exp(x): the minimiser is paid for diverging."""
+
+    def __init__(self):
+        super().__init__(Euclidean(1), Box([-1.0], [1.0]))
+
+    def payoff(self, x, y):
+        return -x.exp().squeeze(-1) + 0 * y.squeeze(-1)
+
+
+def test_where_all_candidates_have_diverged_the_best_is_one_from_before():
+    profile = Profile(mixed([[0.5]], [1.0]), mixed([[0.0]], [1.0]))
+    starts = Point({VECTOR: torch.tensor([[1.0], [0.0]]).double()}, {VECTOR: torch.zeros(1, 1).double()})
+    found = duality_gap(Cliff(), VECTOR_NETWORKS, profile, starts, matrix_draws(1, 2), (0, 1), make_rng(0), SGD(1e6))
+    assert found.generators.value == pytest.approx(math.e - math.exp(0.5))
+
+
 def test_responses_move_alone_and_as_one_candidate_would():
     game = Matrix(PAYOFF.tolist())
     opponents = Profile(mixed([[0.4, 0.3, 0.2, 0.1], [0.0, 0.5, 0.5, 0.0]], [0.3, 0.7]), mixed(torch.eye(3), [1.0] * 3))
@@ -142,7 +169,8 @@ def test_responses_move_alone_and_as_one_candidate_would():
 
 def test_starts_are_the_first_atoms_in_order_the_same_perturbed_in_proportion_and_fresh_ones():
     params = {"w": torch.tensor([[[1.0, -1.0]], [[0.0, 0.0]], [[10.0, 10.0]]]), "b": torch.zeros(3, 2)}
-    fresh = {"w": torch.full((2, 1, 2), 7.0), "b": torch.ones(2, 2)}
+    params["s"] = torch.tensor([3.0, 4.0, 5.0])  # one number per particle
+    fresh = {"w": torch.full((2, 1, 2), 7.0), "b": torch.ones(2, 2), "s": torch.ones(2)}
     starts = make_starts(params, torch.tensor([2, 0, 1]), 2, 0.1, fresh, make_rng(3))
     assert torch.equal(starts["w"][:2], params["w"][[2, 0]])
     assert torch.equal(starts["w"][4:], fresh["w"])

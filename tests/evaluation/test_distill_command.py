@@ -158,6 +158,15 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(mixture_run, wgan_run, tmp
     assert not list(tmp_path.iterdir())
 
 
+def test_too_few_samples_to_compare_are_refused_before_the_training(mixture_run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("mixnash.distillation.regression.regress", lambda *_: pytest.fail("trained in vain"))
+    said = message_of(
+        capsys, ["--run", mixture_run, "--output", tmp_path / "student", "--width", 4, "--depth", 1, "--num_samples", 1]
+    )
+    assert "at least 2 samples" in said
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_output_that_exists_is_left_untouched(mixture_run, tmp_path, capsys):
     (tmp_path / "mine").touch()
     assert "exists already" in message_of(capsys, ["--run", mixture_run, "--output", tmp_path, *SMALL])

@@ -106,6 +106,24 @@ def test_equal_seeds_find_equal_weights(modes_run, monkeypatch):
     assert not torch.equal(found[0], found[2])
 
 
+def test_weights_are_not_scored_on_samples_that_they_were_solved_on_though_held_out_ones_repeat(modes_run, monkeypatch):
+    run, halves = load_run(modes_run, None), []
+    few = run.data.held_out(40)[torch.arange(200) % 40]  # as of images: fewer different ones than asked for
+    monkeypatch.setattr(run.data, "held_out", lambda count: few[:count])
+    monkeypatch.setattr(reweight, "STEPS", 1)
+    batches = reweight._batches
+
+    def spy(run, real, *key):
+        halves.append({tuple(one) for one in real.tolist()})
+        return batches(run, real, *key)
+
+    monkeypatch.setattr(reweight, "_batches", spy)
+    evaluate_reweighting(run, 100, 1, 0, True)
+    solved, scored = halves
+    assert len(solved) == len(scored) == 20
+    assert not solved & scored
+
+
 def test_what_cannot_be_reweighted_is_refused(mixture_run, wgan_run, modes_run, monkeypatch):
     with pytest.raises(InvalidInputError, match="one generator, so there are no weights"):
         check_reweighting(load_run(wgan_run, None), 3, 100)

@@ -27,3 +27,11 @@ def test_curves_of_another_length_and_no_points_are_refused():
         deviation_search([0, 5], CRITICS, GENERATORS, 0.1, "Gap")
     with pytest.raises(InvalidInputError, match="at least one point, found none"):
         deviation_search([], CRITICS, GENERATORS, 0.1, "Gap")
+
+
+def test_a_search_that_ends_far_outside_its_start_is_drawn_on_a_logarithmic_scale_that_says_so():
+    runaway = GENERATORS._replace(values=np.array([0.0, -40.0, -900.0]))
+    axes = deviation_search([0, 5, 20], CRITICS, runaway, 0.1, "Gap").axes[0]
+    assert (axes.get_yscale(), axes.get_ylabel()) == ("symlog", "payoff less penalty, logarithmic beyond ±1")
+    axes = deviation_search([0, 5, 20], CRITICS, GENERATORS, 0.1, "Gap").axes[0]
+    assert (axes.get_yscale(), axes.get_ylabel()) == ("linear", "payoff less penalty")

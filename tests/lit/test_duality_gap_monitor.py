@@ -10,7 +10,7 @@ from mixnash.core.games.constraints import Unconstrained
 from mixnash.core.games.wasserstein import Wasserstein
 from mixnash.data.digits import Digits
 from mixnash.lit.callbacks.duality_gap import DualityGapMonitor
-from mixnash.lit.deviations import _split
+from mixnash.lit.deviations import split_held_out
 from mixnash.lit.jsonl_logger import JsonLinesLogger
 from training import adam_dynamics, assert_same, make_trainer, mixed_gan, ring, wgan
 
@@ -48,6 +48,6 @@ def test_unbounded_critics_and_impossible_numbers_are_refused_before_training(tm
 
 @pytest.mark.parametrize("data", [ring(), Digits()], ids=["fresh draws", "few images"])
 def test_choosing_and_scoring_share_no_held_out_sample(data):
-    first, second = (part.flatten(1) for part in _split(data, 100, 300, seed=1))
+    first, second = (part.flatten(1) for part in split_held_out(data, 100, 300, seed=1))
     assert (len(first), len(second)) == (100, 300)
     assert not {tuple(one) for one in first.tolist()} & {tuple(one) for one in second.tolist()}

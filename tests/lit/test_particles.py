@@ -3,10 +3,14 @@
 import pytest
 import torch
 
+from mixnash.core.dynamics.birth_death import BirthDeath
+from mixnash.core.dynamics.simultaneous import Simultaneous
 from mixnash.core.errors import InvalidInputError
 from mixnash.core.population import make_population
+from mixnash.core.rules.adam import Adam
+from mixnash.core.rules.entropic import EntropicMirrorDescent
 from mixnash.lit.particles import AveragedParams, ParticleStore
-from training import adam_dynamics, assert_same, largest_difference, make_trainer, mixed_gan, ring, wgan
+from training import adam_dynamics, assert_same, largest_difference, make_trainer, mixed_gan, ring, rules, wgan
 
 
 def population(shift=0.0):
@@ -45,6 +49,15 @@ def test_average_follows_its_warm_up_by_hand():
     assert torch.allclose(average.params()["a.b"], 0.25 * second)
 
 
+def test_average_starts_anew_where_a_particle_takes_the_place_of_another():
+    average = AveragedParams({"a": torch.tensor([[1.0], [10.0], [5.0]])}, 0.25)
+    came = torch.tensor([False, True, False])
+    average.update({"a": torch.tensor([[2.0], [-7.0], [9.0]])}, 50, came)
+    assert torch.equal(average.params()["a"], torch.tensor([[1.75], [-7.0], [8.0]]))
+    average.update({"a": torch.tensor([[2.0], [-3.0], [9.0]])}, 51, came.logical_not().logical_and(came))
+    assert torch.allclose(average.params()["a"], torch.tensor([[1.9375], [-4.0], [8.75]]))
+
+
 def test_average_leaves_the_positions_it_started_from_alone():
     start = {"a": torch.ones(2, 1)}
     AveragedParams(start, 0.5).update({"a": torch.zeros(2, 1)}, 3)
@@ -62,6 +75,15 @@ def test_without_decay_the_average_is_the_last_iterate(make, tmp_path):
     module = make()
     make_trainer(tmp_path, 3).fit(module, datamodule=ring())
     assert_same(module.profile(True).generators.params, module.profile(False).generators.params)
+
+
+def test_training_averages_no_newborn_generator_with_the_one_whose_place_it_took(tmp_path):
+    base = Simultaneous(rules(Adam(2e-3), EntropicMirrorDescent(30.0)), rules(Adam(1e-3)))
+    module = mixed_gan(BirthDeath(base, 4, 0.15, jitter=0.5, critics=False), ema_decay=0.999)
+    make_trainer(tmp_path, 4).fit(module, datamodule=ring())
+    averaged, last = (module.profile(kind).generators.params for kind in (True, False))
+    same = torch.stack([(averaged[name] == leaf).flatten(1).all(1) for name, leaf in last.items()]).all(0)
+    assert 0 < int(same.sum()) < len(same)
 
 
 @pytest.mark.parametrize("make", [lambda: mixed_gan(adam_dynamics(2)), lambda: wgan(2)], ids=["MixedGAN", "WGAN"])

@@ -157,7 +157,7 @@ MODELS = {
     ("writer", "reader", "message"),
     [
         ("three generators", "two generators", "9 tensors differ in name or shape"),
-        ("WGAN", "three generators", "it was not written by MixedGAN"),
+        ("WGAN", "three generators", "training cannot go on from it"),
         ("three generators", "WGAN", "does not fit this configuration"),
     ],
 )

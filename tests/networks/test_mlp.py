@@ -7,7 +7,7 @@ import torch
 
 from mixnash.core.errors import InvalidInputError
 from mixnash.core.population import particle, stack
-from mixnash.networks.base import differentiated, functions_of, parameters_of, vmapped
+from mixnash.networks.base import differentiated, functions_of, newly_made, parameters_of, vmapped
 from mixnash.networks.mlp import MLPCritic, MLPGenerator, fourier_features, fourier_pullback
 from problems import DOUBLE, normal
 
@@ -240,3 +240,18 @@ def test_a_generator_tells_its_latent_dimension():
 def test_a_network_refuses_arguments_outside_their_range(build, message):
     with pytest.raises(InvalidInputError, match=message):
         build()
+
+
+def test_new_networks_depend_on_the_seed_alone_and_leave_the_random_state_of_all_devices(monkeypatch):
+    on_cards = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", on_cards.append)  # cannot be undone by forking the CPU's state
+
+    def made(seed):
+        return newly_made(lambda: MLPGenerator((2,), 3, 7, 1), 2, seed, torch.device("cpu"))["layers.0.weight"]
+
+    before = torch.get_rng_state()
+    first, again, other = made(1), made(1), made(2)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert on_cards == []
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)

@@ -92,12 +92,12 @@ def run_distillation(source: Source, settings: "Settings", output: Path) -> None
     student = make_student(teacher, run.data.event_shape, settings)
     config = student_config(run, teacher, settings)
     with new_folder(output):
+        before = evaluate(run, source.num_samples, settings.seed, source.averaged)  # first: too few samples end here
         started = time.monotonic()
         with loss_bar(settings.steps) as watch:
             regress(student, teacher, settings, watch)
         seconds = time.monotonic() - started
         write_student(run, config, student, settings.steps, output)
-        before = evaluate(run, source.num_samples, settings.seed, source.averaged)
         after = evaluate(load_run(output, None, None, str(place)), source.num_samples, settings.seed)
         error = regression_error(student, teacher, settings)
         found = report.Distilled(before, after, settings, report.sizes(teacher, student), error, seconds)

@@ -65,7 +65,7 @@ def make_student(teacher: Teacher, event_shape: tuple[int, ...], settings: Setti
         InvalidInputError: when it would have more parameters than the mixture.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
+        torch.default_generator.manual_seed(settings.seed)
         student = DistilledGenerator(
             event_shape, teacher.latent_dim + 1, size(teacher.generators), settings.width, settings.depth
         )

@@ -52,7 +52,7 @@ def new_folder(folder: Path) -> Iterator[None]:
 def student_config(run: LoadedRun, teacher: Teacher, settings: Settings) -> dict[str, Any]:
     """The mixture's configuration with one generator of the student's kind in place of all.
 
-    Critics, game, dynamics and data stay, so that training could go on from the same set-up.
+    Critics, game, dynamics and data stay, so that evaluation plays the same game; the checkpoint holds no state to train on from.
 
     Raises:
         InvalidInputError: when the run is none of a `MixedGAN`.

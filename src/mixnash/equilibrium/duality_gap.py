@@ -27,7 +27,7 @@ from mixnash.core.games.base import AbstractGame
 from mixnash.core.population import size, weights
 from mixnash.core.rules.adam import Adam
 from mixnash.core.rules.base import AbstractPositionRule
-from mixnash.core.tree import take
+from mixnash.core.tree import map_params
 from mixnash.core.types import Batch, Networks, Params, Player, Players, Point, Population, Profile
 from mixnash.equilibrium.best_response import deviating, response_path
 from mixnash.equilibrium.linear_program import MatrixSolution, matrix_gap, solve_matrix_game
@@ -184,10 +184,13 @@ def _search(
 
     def best_of(candidates: Params) -> tuple[float, Params]:
         gains = _gains(game, networks, profile, player, candidates, draws.search)
-        # What has diverged is no candidate.
-        winner = torch.where(torch.isfinite(gains), gains, -torch.inf).argmax()
-        return float(gains[winner]), take(candidates, winner.reshape(1))
+        # What has diverged is no candidate, even if all have.
+        gains = torch.where(torch.isfinite(gains), gains, -torch.inf)
+        winner = int(gains.argmax())  # a number, for candidates may be on another device than gains
+        return float(gains[winner]), map_params(lambda leaf: leaf[winner : winner + 1], candidates)
 
+    # Fresh and perturbed networks may be outside the player's domain, where no deviation is allowed.
+    starts = game.project(player, starts)
     own = profile.generators if player is Player.GENERATOR else profile.critics
     best = [best_of(joined(own.params, starts))]
     path = response_path(game, networks, profile, player, starts, rule, draws.train, rng)

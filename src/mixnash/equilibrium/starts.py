@@ -40,7 +40,7 @@ def make_starts(
     atoms, turns = take(params, first), take(params, first[torch.arange(most, device=first.device) % len(first)])
 
     def perturbed(leaf: Tensor, draw: Tensor) -> Tensor:
-        scale = leaf.flatten(1).square().mean(1).sqrt()
+        scale = leaf.reshape(len(leaf), -1).square().mean(1).sqrt()
         return leaf + noise * over_leaf(scale, leaf) * draw
 
     return joined(atoms, map_params(perturbed, turns, normal_like(turns, rng)), fresh)

@@ -91,12 +91,12 @@ def run_evaluation(
     from mixnash.evaluation.write import write_evaluation
 
     run = load_run(options.run, options.checkpoint, options.which, options.device)
-    folder = run.folder / "evaluation" if output is None else output
-    make_folder(folder)  # fail now rather than after the work
     if search is not None:
         check_equilibrium(run, search)
     if rounds is not None:
         check_reweighting(run, rounds, options.num_samples)
+    folder = run.folder / "evaluation" if output is None else output
+    make_folder(folder)  # fail now rather than after the work
     with Console(stderr=True).status(f"Evaluating step {run.step:,} ...") as status:
         result = evaluate(run, options.num_samples, options.seed, options.averaged, options.particle)
         if search is not None:

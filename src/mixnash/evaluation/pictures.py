@@ -12,6 +12,7 @@ from mixnash.equilibrium.duality_gap import Estimate
 from mixnash.evaluation.evaluate import Result
 from mixnash.evaluation.history import Course, History
 from mixnash.evaluation.load import LoadedRun
+from mixnash.evaluation.readings import number
 from mixnash.figures.curves import metric_curves
 from mixnash.figures.encode import to_png
 from mixnash.figures.equilibrium import DeviationCurve, deviation_search
@@ -151,7 +152,7 @@ def equilibrium_pictures(result: Result) -> list[Picture]:
     critics = _deviation_curve(found.course.critics, float((p @ found.table).max()))
     generators = _deviation_curve(found.course.generators, float((found.table @ q).min()))
     gap = found.gap
-    title = f"Duality gap at least {gap.value:.3f} (95 %: {gap.low:.3f} to {gap.high:.3f})"
+    title = f"Duality gap at least {number(gap.value)} (95 %: {number(gap.low)} to {number(gap.high)})"
     figure = deviation_search(found.course.steps, critics, generators, found.value.value, title)
     caption = (
         "What the best deviations found are worth against the opponent's mixture. Their distance bounds the duality "

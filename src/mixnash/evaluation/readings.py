@@ -124,7 +124,11 @@ EQUILIBRIUM: Mapping[str, Reading] = MappingProxyType(
             "The same after a quarter of the search", "If the whole search finds much more, so would a longer one."
         ),
         "gap_critics": Reading("Gain of the critics", "By moving all weight to the best critic found."),
-        "gap_generators": Reading("Gain of the generators", "By moving all weight to the best generator found."),
+        "gap_generators": Reading(
+            "Gain of the generators",
+            "By moving all weight to the best generator found. Away from the data little may hold the critics: a gain "
+            "that goes on growing with the search comes from a generator that left for there.",
+        ),
         "gap_restricted": Reading(
             "Restricted gap",
             "What both would gain by deviating to atoms of the mixtures only; exact. Near 0 with a large gap, the "

@@ -32,7 +32,8 @@ from mixnash.figures.encode import to_png
 from mixnash.figures.reweighting import weights_before_and_after
 from mixnash.figures.style import DPI
 from mixnash.lit.checkpoints import CONFIG, read_checkpoint
-from mixnash.lit.draws import StepDraws, shuffled
+from mixnash.lit.deviations import split_held_out
+from mixnash.lit.draws import StepDraws
 from mixnash.lit.scores import evaluation_metrics
 
 STEPS, STEP_SIZE = 200, 1e-3
@@ -81,11 +82,11 @@ def evaluate_reweighting(run: LoadedRun, num_samples: int, rounds: int, seed: in
         averaged: whether to use the moving average of the generators' positions.
 
     Raises:
-        InvalidInputError: as `check_reweighting`.
+        InvalidInputError: as `check_reweighting`, or when fewer than two held-out samples differ.
     """
     check_reweighting(run, rounds, num_samples)
-    held_out = shuffled(run.data.held_out(2 * num_samples), mix_key(seed, Purpose.REWEIGHTING))
-    solving, scoring = held_out[: len(held_out) // 2], held_out[len(held_out) // 2 :]
+    # Where samples repeat, such as few images, none may be in both halves.
+    solving, scoring = split_held_out(run.data, num_samples, num_samples, mix_key(seed, Purpose.REWEIGHTING))
     search = _Search(run, solving, seed, averaged)
     start = search.start
     solution = reweight(search.known(), start, search.respond, rounds, TOLERANCE)

@@ -19,7 +19,7 @@ from mixnash.lit.base import AbstractGAN
 from mixnash.lit.draws import StepDraws
 
 _STARTS, _FRESH, _TRAIN, _SPLIT, _SEARCH, _SCORE, _NOISE = range(7)  # streams
-_LEAST = 8
+_LEAST = 16
 """Latents per generator in a critic's update at least: enough for a few packs."""
 
 
@@ -67,7 +67,8 @@ def measure_gap(
     require_bounded(module.game)
     profile, device = module.profile(averaged), module.device
     train = _TrainingDraws(module, data, plan, size(profile.generators), _key(seed, _TRAIN), step)
-    choosing, scoring = _split(data, plan.samples * plan.search_batches, plan.samples * plan.score_batches, seed)
+    counts = plan.samples * plan.search_batches, plan.samples * plan.score_batches
+    choosing, scoring = split_held_out(data, *counts, seed)
     latents = max(plan.generator_samples, math.ceil(plan.samples / size(profile.generators)))
     draws = GapDraws(
         train,
@@ -132,7 +133,7 @@ class _TrainingDraws:
         )(players)
 
 
-def _split(data: AbstractDataModule, first: int, second: int, seed: int) -> tuple[Tensor, Tensor]:
+def split_held_out(data: AbstractDataModule, first: int, second: int, seed: int) -> tuple[Tensor, Tensor]:
     """Held-out samples in two parts that have none in common, in random order.
 
     Where there are fewer different ones than asked for, such as of images, each part repeats those of its own half.
@@ -141,7 +142,7 @@ def _split(data: AbstractDataModule, first: int, second: int, seed: int) -> tupl
     distinct = torch.unique(held_out, dim=0)
     require(
         len(distinct) >= 2,
-        f"Choosing and scoring deviations needs held-out samples of their own, found {len(distinct)} different one.",
+        f"Choosing and scoring need held-out samples of their own, found {len(distinct)} different one.",
     )
     rng = stream(torch.device("cpu"), seed, Purpose.EQUILIBRIUM, _SPLIT)
     mixed = distinct[torch.randperm(len(distinct), generator=rng)]

@@ -13,6 +13,8 @@ from mixnash.core.types import Population, Profile
 MEMORY_FILE = Path("/proc/meminfo")
 """Where Linux says how much memory can be had without swapping."""
 GIBIBYTE = 2**30
+PEAK = 3
+"""Times the copies themselves that a step takes: the old queue, the new one, and the mixture that is played against."""
 
 
 def check_copies_fit(dynamics: AbstractDynamics, profile: Profile, device: torch.device) -> None:
@@ -27,14 +29,14 @@ def check_copies_fit(dynamics: AbstractDynamics, profile: Profile, device: torch
         InvalidInputError: naming what is needed, what is free and what to lower.
     """
     copies = dynamics.extra_particles(size(profile.generators), size(profile.critics))
-    needed = sum(count * particle_bytes(one) for count, one in zip(copies, profile, strict=True))
+    needed = PEAK * sum(count * particle_bytes(one) for count, one in zip(copies, profile, strict=True))
     if needed == 0:
         return
     free = free_bytes(device)
     require(
         free is None or needed <= free,
         f"{type(dynamics).__name__} would keep {copies[0]:,} copies of a generator and {copies[1]:,} of a critic, "
-        f"which takes {needed / GIBIBYTE:,.2f} GiB where {(free or 0) / GIBIBYTE:,.2f} GiB are free on {device}: lower "
+        f"which takes up to {needed / GIBIBYTE:,.2f} GiB where {(free or 0) / GIBIBYTE:,.2f} GiB are free on {device}: lower "
         "the dynamics' capacity or memory, or the number of generators and critics.",
     )
 

@@ -50,7 +50,8 @@ class MixedGAN(AbstractGAN):
         sampled_generators: how many generators, drawn by their weights, the critics meet in each evaluation with fresh
             draws, at most K, see `SampledOracle`; all if None. Drawn ones use `critic_samples` latents each.
         sampled_critics: how many critics the generators meet, at most L; all if None.
-        ema_decay: decay per step of the generators' moving average, in [0, 1); 0 switches it off.
+        ema_decay: decay per step of the generators' moving average, in [0, 1); 0 switches it off. It starts
+            anew where the dynamics puts another generator in one's place.
         seed: of every draw; set from `seed_everything`.
 
     Raises:
@@ -198,11 +199,13 @@ class MixedGAN(AbstractGAN):
         exact = GameOracle(self._game, self._networks, draws, self._averaged_and_watched, self.evaluate)
         oracle = SampledOracle(exact, *self._sampled, stream(self.device, self.seed, Purpose.OPPONENTS, step))
         rng = stream(self.device, self.seed, Purpose.POSITION_NOISE, step)
-        self._state, seen = self._dynamics.step(self._state, oracle, rng)
+        before = self._state
+        self._state, seen = self._dynamics.step(before, oracle, rng)
         profile = self._dynamics.profile(self._state)
         self.generators.assign(profile.generators)
         self.critics.assign(profile.critics)
-        self.averaged.update(profile.generators.params, step + 1)
+        newcomers = self._dynamics.newcomers(before, self._state)
+        self.averaged.update(profile.generators.params, step + 1, newcomers)
         if self.is_log_step(step + 1):
             self._guard.check()
             self._log_step(seen)
@@ -255,7 +258,8 @@ class MixedGAN(AbstractGAN):
         """
         require(
             STATE in checkpoint,
-            "The checkpoint holds no dynamics state: it was not written by MixedGAN. Give one from this run's folder.",
+            "The checkpoint holds no dynamics state, so training cannot go on from it: give one that `train.py fit` "
+            "wrote. Distilled and reweighted checkpoints are for evaluation and sampling.",
         )
         super().on_load_checkpoint(checkpoint)
         self._saved_state = checkpoint[STATE]

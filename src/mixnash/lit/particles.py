@@ -3,9 +3,11 @@
 from typing import final
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor, nn
 
 from mixnash.core.errors import require
+from mixnash.core.tree import over_leaf
 from mixnash.core.types import Params, Population
 
 
@@ -52,7 +54,8 @@ class AveragedParams(nn.Module):
     :math:`\bar\theta \leftarrow d_t \bar\theta + (1 - d_t) \theta` with the warm-up
     :math:`d_t = \min(d, (1 + t) / (10 + t))`, t = 1, 2, ... steps made.
 
-    Each particle is averaged with its own past only: means of different particles mean nothing.
+    Each particle is averaged with its own past only: means of different particles mean nothing. So where a particle
+    takes another one's place, :math:`\bar\theta = \theta`, and its average starts there.
 
     References:
         Yazici et al., 2019, The unusual effectiveness of averaging in GAN training, arXiv 1806.04498; the warm-up is
@@ -78,8 +81,17 @@ class AveragedParams(nn.Module):
         return {_decode(name): leaf for name, leaf in self.named_buffers()}
 
     @torch.no_grad()
-    def update(self, params: Params, steps: int) -> None:
-        """Average in the positions after `steps` steps."""
+    def update(self, params: Params, steps: int, newcomers: Bool[Tensor, " K"] | None = None) -> None:
+        """Average in the positions after `steps` steps.
+
+        Args:
+            params: leaves [K, ...].
+            steps: made so far, from 1.
+            newcomers: who took the place of another particle in this step; nobody if None.
+        """
         decay = min(self._decay, (1 + steps) / (10 + steps))
         for name, leaf in self.named_buffers():
-            leaf.lerp_(params[_decode(name)], 1 - decay)
+            position = params[_decode(name)]
+            leaf.lerp_(position, 1 - decay)
+            if newcomers is not None:
+                leaf.copy_(torch.where(over_leaf(newcomers, leaf), position, leaf))

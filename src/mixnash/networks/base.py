@@ -77,7 +77,7 @@ def newly_made(make: Callable[[], AbstractNetwork], count: int, seed: int, devic
         device: where the parameters go.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         made = [parameters_of(make()) for _ in range(count)]
     return {name: leaf.to(device) for name, leaf in stack(made).items()}
 

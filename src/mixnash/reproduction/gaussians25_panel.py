@@ -54,7 +54,7 @@ class Problem(NamedTuple):
 
 PROBLEMS: Mapping[str, Problem] = MappingProxyType(
     {
-        "25 Gaussians": Problem((), 2, MARKS),
+        "25 Gaussians": Problem((), 1, MARKS),
         "8 Gaussians": Problem(("--data.init_args.preset=wgangp-ring",), 1, EASIER),
         "Swiss roll": Problem(("--data=mixnash.data.shapes.SwissRoll", "--data.init_args.batch_size=256"), 1, EASIER),
     }

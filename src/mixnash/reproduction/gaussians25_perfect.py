@@ -47,11 +47,11 @@ class Case(NamedTuple):
 
 CASES: Mapping[str, Case] = MappingProxyType(
     {
-        "grid, K = 8": Case("gaussians25_few", 12_000, 5, 25, 8),
+        "grid, K = 8": Case("gaussians25_few", 12_000, 3, 25, 8),
         "grid, K = 32": Case("gaussians25_weighted", 6_000, 5, 25, 32),
-        "grid, K = 64": Case("gaussians25_weighted", 6_000, 3, 25, 64),
+        "grid, K = 64": Case("gaussians25_weighted", 6_000, 2, 25, 64),
         "ring, K = 8": Case("ring8_weighted", 3_000, 5, 8),
-        "grid, K = 16": Case("gaussians25_few", 12_000, 2, 25, 16),
+        "grid, K = 16": Case("gaussians25_few", 12_000, 1, 25, 16),
         "100 modes, K = 100": Case("gaussians100", 4_500, 1, 100, required=False),
         "50 modes in 10-D, K = 50": Case("gaussians50_10d", 4_500, 1, 50, required=False),
     }

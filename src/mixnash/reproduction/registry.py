@@ -7,6 +7,7 @@ from mixnash.reproduction.ablation import Ablation
 from mixnash.reproduction.base import AbstractReproduction
 from mixnash.reproduction.bilinear_trajectories import BilinearTrajectories
 from mixnash.reproduction.convergence_rates import ConvergenceRates
+from mixnash.reproduction.duality_gap_ranking import DualityGapRanking
 from mixnash.reproduction.escaping_traps import EscapingTraps
 from mixnash.reproduction.gaussians25_budget import Gaussians25Budget
 from mixnash.reproduction.gaussians25_panel import Gaussians25Panel
@@ -35,6 +36,7 @@ REPRODUCTIONS: Mapping[str, AbstractReproduction] = MappingProxyType(
         "gaussians25-budget": Gaussians25Budget(),
         "gaussians25-perfect": Gaussians25Perfect(),
         "ablation": Ablation(),
+        "duality-gap-ranking": DualityGapRanking(),
     }
 )
 """In the order of `--all`."""

@@ -5,6 +5,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -18,6 +19,16 @@ from mixnash.reproduction.experiments import Experiment
 from mixnash.reproduction.gradient_count import count_gradients
 from mixnash.reproduction.plan import Plan, Trained, Unit
 from mixnash.reproduction.recorder import Recorder
+
+
+class Fitted(NamedTuple):
+    """A training that has ended, with its objects."""
+
+    module: AbstractGAN
+    data: AbstractDataModule
+    recorder: Recorder
+    failure: str | None
+    """What stopped being finite, if anything did."""
 
 
 def train(plan: Plan, experiment: Experiment) -> Trained:
@@ -34,10 +45,24 @@ def train(plan: Plan, experiment: Experiment) -> Trained:
     Raises:
         InvalidInputError: when model or data refuse their arguments.
     """
+    module, data, recorder, failure = fit(plan, experiment)
+    gap = None
+    if plan.gap is not None and failure is None:
+        with one_thread():
+            gap = _gap(module, data, plan.gap, plan.seed, recorder.marks[-1].steps)
+    return Trained(tuple(recorder.marks), _parameters(module), failure, gap, recorder.points)
+
+
+def fit(plan: Plan, experiment: Experiment) -> Fitted:
+    """The training of `train`, without the search for deviations.
+
+    Raises:
+        InvalidInputError: when model or data refuse their arguments.
+    """
     module, data = experiment.build()
     recorder = Recorder(plan, data, count_gradients(module, data))
     failure = None
-    with _quiet(), _one_thread():
+    with _quiet(), one_thread():
         trainer = pl.Trainer(
             accelerator="cpu",
             devices=1,
@@ -56,10 +81,7 @@ def train(plan: Plan, experiment: Experiment) -> Trained:
             trainer.fit(module, datamodule=data)
         except NonFiniteError as error:
             failure = str(error)
-        gap = None
-        if plan.gap is not None and failure is None:
-            gap = _gap(module, data, plan.gap, plan.seed, recorder.marks[-1].steps)
-    return Trained(tuple(recorder.marks), _parameters(module), failure, gap, recorder.points)
+    return Fitted(module, data, recorder, failure)
 
 
 def _gap(module: AbstractGAN, data: AbstractDataModule, search: SearchPlan, seed: int, step: int) -> dict[str, float]:
@@ -89,7 +111,8 @@ def _size(population: Population) -> int:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """As many threads as there are processes to be compared: one."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mixnash.core.dynamics.base import AbstractDynamics
@@ -226,6 +226,15 @@ class AdaptiveConicMirrorProx(AbstractDynamics):
     def replace_profile(self, state: AdaptiveConicMirrorProxState, profile: Profile) -> AdaptiveConicMirrorProxState:
         """The players at `profile`; step sizes and their units stay."""
         return state._replace(profile=profile)
+
+    def newcomers(
+        self, before: AdaptiveConicMirrorProxState, after: AdaptiveConicMirrorProxState
+    ) -> Bool[Tensor, "*games K"]:
+        """The place of the lightest generator, where there was a birth."""
+        log_weights = before.profile.generators.log_weights
+        places = torch.arange(log_weights.shape[-1], device=log_weights.device)
+        lightest = log_weights.argmin(-1, keepdim=True)
+        return (places == lightest) & (after.births[0] > before.births[0]).unsqueeze(-1)
 
     def diagnostics(self, state: AdaptiveConicMirrorProxState) -> dict[str, float]:
         """Step sizes, trials of the last step, births so far and the last best gain; the largest of a batch of games.

@@ -4,6 +4,8 @@ import abc
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from mixnash.core.rules.base import PlayerRules, PlayerState
 from mixnash.core.types import AbstractOracle, Feedback, Player, Players, Profile, RuleState
@@ -85,6 +87,21 @@ class AbstractDynamics(abc.ABC):
             state: any state of this dynamics.
             profile: positions and log-weights of the shapes in `state`.
         """
+
+    def newcomers(self, before: RuleState, after: RuleState) -> Bool[Tensor, "*games K"] | None:
+        """Which generators of `profile(after)` took the place of another one in the step from `before`.
+
+        Who remembers positions across steps, such as a moving average, must start anew in those places.
+
+        Args:
+            before: a state.
+            after: what a step made of it.
+
+        Returns:
+            A mask, or None where this dynamics never replaces generators.
+        """
+        del before, after
+        return None
 
     @abc.abstractmethod
     def diagnostics(self, state: RuleState) -> dict[str, float]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple, final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mixnash.core.dynamics.base import AbstractDynamics
@@ -21,6 +21,8 @@ class BirthDeathState(NamedTuple):
     """The base's state, and the births so far."""
 
     base: RuleState
+    arrivals: Int[Tensor, " K"]
+    """After which step each generator was born; 0 for the first ones."""
     generator_births: int
     critic_births: int
     steps: int
@@ -57,7 +59,7 @@ class BirthDeath(AbstractDynamics):
     Weights must move for anybody to die: with frozen weights there is merging only. The oracle must look at positions
     (not a `FiniteOracle`); one game at a time, no batches of games. Wrap this around a `lookahead.Lookahead`, with
     `every` a multiple of its period, and not the other way round: it would average a newcomer with the particle whose
-    place it took. So does a moving average of positions over time: switch it off.
+    place it took. A moving average of positions over time must start anew there, as `MixedGAN`'s does (`newcomers`).
 
     Args:
         base: the dynamics between births.
@@ -127,7 +129,9 @@ class BirthDeath(AbstractDynamics):
                 f"The weight below which particles die must be at most half of an equal share: with {count} "
                 f"{player.value}s at most {limit:.4g}, found {self._smallest_weight}.",
             )
-        return BirthDeathState(self._base.init(profile), 0, 0, 0)
+        return BirthDeathState(
+            self._base.init(profile), torch.zeros_like(profile.generators.log_weights, dtype=torch.int64), 0, 0, 0
+        )
 
     def step(
         self, state: BirthDeathState, oracle: AbstractOracle, rng: torch.Generator
@@ -143,8 +147,10 @@ class BirthDeath(AbstractDynamics):
         if own.births + other.births == 0:
             return moved, feedback
         heirs = inherit(base, own.parents, other.parents)
+        places = torch.arange(len(own.parents), device=own.parents.device)
         return BirthDeathState(
             self._base.replace_profile(heirs, Profile(own.population, other.population)),
+            torch.where(own.parents == places, state.arrivals, moved.steps),
             state.generator_births + own.births,
             state.critic_births + other.births,
             moved.steps,
@@ -177,6 +183,12 @@ class BirthDeath(AbstractDynamics):
     def replace_profile(self, state: BirthDeathState, profile: Profile) -> BirthDeathState:
         """The base put at `profile`; the counts of steps and births go on."""
         return state._replace(base=self._base.replace_profile(state.base, profile))
+
+    def newcomers(self, before: BirthDeathState, after: BirthDeathState) -> Bool[Tensor, " K"]:
+        """The copies of this step, and those of the base."""
+        born = after.arrivals != before.arrivals
+        of_base = self._base.newcomers(before.base, after.base)
+        return born if of_base is None else born | of_base
 
     def diagnostics(self, state: BirthDeathState) -> dict[str, float]:
         """Those of the base, and the births of either player so far."""

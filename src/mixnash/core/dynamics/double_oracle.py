@@ -3,6 +3,7 @@
 from typing import NamedTuple, final
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from mixnash.core.dynamics.base import AbstractDynamics
@@ -170,6 +171,10 @@ class DoubleOracle(AbstractDynamics):
     def replace_profile(self, state: DoubleOracleState, profile: Profile) -> DoubleOracleState:
         """The mixture replaced; the next newcomers answer it."""
         return state._replace(profile=profile)
+
+    def newcomers(self, before: DoubleOracleState, after: DoubleOracleState) -> Bool[Tensor, " K"]:
+        """Whoever came in another round than the one who had the place before."""
+        return after.generator_rounds != before.generator_rounds
 
     def diagnostics(self, state: DoubleOracleState) -> dict[str, float]:
         """What the newcomers of the last round gained, and how many particles carry weight."""

@@ -3,7 +3,7 @@
 from typing import NamedTuple, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mixnash.core.dynamics.base import AbstractDynamics
@@ -147,6 +147,10 @@ class ExactWeights(AbstractDynamics):
     def replace_profile(self, state: ExactWeightsState, profile: Profile) -> ExactWeightsState:
         """The base put at `profile`; critics of the past are remembered, the count of steps goes on."""
         return state._replace(base=self._base.replace_profile(state.base, profile))
+
+    def newcomers(self, before: ExactWeightsState, after: ExactWeightsState) -> Bool[Tensor, "*games K"] | None:
+        """Those of the base."""
+        return self._base.newcomers(before.base, after.base)
 
     def diagnostics(self, state: ExactWeightsState) -> dict[str, float]:
         """Those of the base, and of the last solution `exact/value` and `exact/gap`."""

@@ -3,6 +3,8 @@
 from typing import NamedTuple, final
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from mixnash.core.dynamics.base import AbstractDynamics
 from mixnash.core.dynamics.interpolation import interpolate
@@ -89,6 +91,10 @@ class Lookahead(AbstractDynamics):
     def replace_profile(self, state: LookaheadState, profile: Profile) -> LookaheadState:
         """Fast and slow players at `profile`; the count of steps goes on."""
         return LookaheadState(self._base.replace_profile(state.base, profile), profile, state.steps)
+
+    def newcomers(self, before: LookaheadState, after: LookaheadState) -> Bool[Tensor, "*games K"] | None:
+        """Those of the base; the slow player of the place goes on towards the newcomer."""
+        return self._base.newcomers(before.base, after.base)
 
     def diagnostics(self, state: LookaheadState) -> dict[str, float]:
         """Those of the base."""
