@@ -15,6 +15,19 @@ from training import REPOSITORY, TINY, tiny_config
 MODEL = "--model.init_args."
 DYNAMICS = f"{MODEL}dynamics.init_args."
 LANGEVIN = "{class_path: mixnash.core.rules.langevin.Langevin, init_args: {step_size: 0.1, temperature: -1.0}}"
+COOLING = (
+    "{class_path: mixnash.core.rules.langevin.Langevin, init_args: {step_size: 0.1, temperature: {class_path: "
+    "mixnash.core.schedules.Linear, init_args: {start: 1.0e-3, end: -1.0e-3, steps: 10}}}}"
+)
+RULES = (
+    "{position: {class_path: mixnash.core.rules.sgd.SGD, init_args: {step_size: 0.1}}, "
+    "weights: {class_path: mixnash.core.rules.frozen.Frozen}}"
+)
+QUEUE = (
+    "{class_path: mixnash.core.dynamics.snapshot_play.SnapshotPlay, "
+    f"init_args: {{generators: {RULES}, critics: {RULES}, capacity: 10000000000}}}}"
+)
+MONITOR = "mixnash.lit.callbacks.duality_gap.DualityGapMonitor"
 WGAN: dict[str, Any] = {
     "class_path": "mixnash.lit.wgan.WGAN",
     "init_args": {
@@ -53,6 +66,24 @@ BAD_WORDS = {
     "negative temperature": (
         [f"{DYNAMICS}generators.position={LANGEVIN}"],
         "temperature of Langevin dynamics must be at least 0",
+    ),
+    "temperature that ends below zero": (
+        [f"{DYNAMICS}generators.position={COOLING}"],
+        "temperature of Langevin dynamics must be at least 0 and finite at every step, found values from -0.001 to",
+    ),
+    "more players than particles": ([f"{MODEL}sampled_generators=5"], r"number of generators \(4\), found 5"),
+    "queue larger than memory": ([f"{MODEL}dynamics={QUEUE}"], r"SnapshotPlay would keep .* GiB are free"),
+    "packs that do not divide the batch": ([f"{MODEL}packing=3"], r"packing \(3\), found 16. Set it to 18"),
+    "monitor of unbounded critics": (
+        [
+            f"{MODEL}game.init_args.constraint=mixnash.core.games.constraints.Unconstrained",
+            f"--trainer.callbacks+={MONITOR}",
+        ],
+        "critics of this Wasserstein game can win without bound",
+    ),
+    "impossible monitor": (
+        [f"--trainer.callbacks+={MONITOR}", "--trainer.callbacks.init_args.steps=0"],
+        "steps of the duality gap's monitor must be at least 1, found 0",
     ),
     "negative step size": (
         [f"{DYNAMICS}critics.position.init_args.step_size=-0.1"],

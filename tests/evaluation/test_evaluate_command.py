@@ -154,6 +154,7 @@ def test_headlines_are_three_and_fit_the_data(mixture_run, digits_run):
         (0.97783, "0.9778"),
         (0.5, "0.5000"),
         (-0.0012345, "-0.001234"),
+        (6193.498, "6193"),
         (1.23e-7, "1.230e-07"),
         (float("inf"), "inf"),
         (float("nan"), "nan"),

@@ -140,3 +140,10 @@ def test_rounds_without_reweight_are_refused(modes_run, capsys):
         main(["--run", str(modes_run), "--rounds", "3"])
     assert stop.value.code == 2
     assert "--rounds belongs to the search for better weights" in capsys.readouterr().err
+
+
+def test_a_single_round_which_could_change_nothing_is_refused(modes_run, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--run", str(modes_run), "--reweight", "--rounds", "1"])
+    assert stop.value.code == 2
+    assert "--rounds must be at least 2, found 1" in capsys.readouterr().err

@@ -88,7 +88,7 @@ def test_histogram_marks_modes_beyond_two_multinomial_standard_deviations():
     drawn(figure)
     bars = [bar.get_height() for bar in figure.axes[0].patches if bar.get_label() == "_nolegend_"]
     assert bars[:4] == [49, 0, 0, 70], "first those within, then those beyond"
-    assert "1 of 2 modes within 2 sd, 119 of 100 samples in modes" in texts(figure)
+    assert "1 of 2 modes within 2 sd, 119 samples in modes" in texts(figure)
 
 
 @pytest.mark.parametrize("count", [1, 25, 1000])
@@ -100,7 +100,7 @@ def test_histograms_of_few_and_many_modes_are_drawn(count):
 def test_histogram_without_samples_is_drawn():
     figure = mode_histogram(torch.zeros(3), torch.zeros(3), "Nothing")
     drawn(figure)
-    assert "3 of 3 modes within 2 sd, 0 of 0 samples in modes" in texts(figure)
+    assert "no sample in any mode" in texts(figure)
 
 
 def test_impossible_inputs_are_refused_in_sentences(no_shape_checks):

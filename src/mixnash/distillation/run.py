@@ -52,14 +52,14 @@ def new_folder(folder: Path) -> Iterator[None]:
 def student_config(run: LoadedRun, teacher: Teacher, settings: Settings) -> dict[str, Any]:
     """The mixture's configuration with one generator of the student's kind in place of all.
 
-    Critics, game, dynamics and data stay, so that evaluation plays the same game; the checkpoint holds no state to train on from.
+    Critics, game, dynamics and data stay, so that evaluation plays the same game. Training cannot go on from it.
 
     Raises:
         InvalidInputError: when the run is none of a `MixedGAN`.
     """
     require(
         isinstance(run.module, MixedGAN),
-        f"Mixtures are trained by MixedGAN, but this run was trained by {type(run.module).__name__}.",
+        f"Only runs of MixedGAN can be distilled, but this run was trained by {type(run.module).__name__}.",
     )
     config: dict[str, Any] = copy.deepcopy(yaml.safe_load(run.config))
     given = config["model"]["init_args"]

@@ -48,6 +48,10 @@ def _rounds(found: argparse.Namespace) -> int | None:
         found.reweight or found.rounds is None,
         "--rounds belongs to the search for better weights: add --reweight, or leave it out.",
     )
+    require(
+        found.rounds is None or found.rounds >= 2,
+        f"--rounds must be at least 2, found {found.rounds}: the first only tells what the old weights are worth.",
+    )
     if not found.reweight:
         return None
     return 10 if found.rounds is None else int(found.rounds)

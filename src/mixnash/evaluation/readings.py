@@ -126,8 +126,8 @@ EQUILIBRIUM: Mapping[str, Reading] = MappingProxyType(
         "gap_critics": Reading("Gain of the critics", "By moving all weight to the best critic found."),
         "gap_generators": Reading(
             "Gain of the generators",
-            "By moving all weight to the best generator found. Away from the data little may hold the critics: a gain "
-            "that goes on growing with the search comes from a generator that left for there.",
+            "By moving all weight to the best generator found. All samples are kept in the box of the data, a tenth wider "
+            "on each side: beyond it little holds the critics, and running there would gain without bound.",
         ),
         "gap_restricted": Reading(
             "Restricted gap",
@@ -193,7 +193,7 @@ def number(value: int | float, digits: int = 4) -> str:
         return str(float(value))
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
-    return f"{value:#.{digits}g}" if 1e-4 <= abs(value) < 1e5 else f"{value:.{digits - 1}e}"
+    return f"{value:#.{digits}g}".rstrip(".") if 1e-4 <= abs(value) < 1e5 else f"{value:.{digits - 1}e}"
 
 
 def with_spread(mean: float, spread: float) -> str:

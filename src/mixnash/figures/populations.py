@@ -108,8 +108,7 @@ def mode_histogram(samples: Num[Array, " M"], expected: Num[Array, " M"], title:
     """
     found = counts(samples, "samples of modes", "M")
     mean = counts(expected, "expected samples of modes", len(found))
-    total = float(mean.sum())
-    reach = 2 * np.sqrt(mean * (1 - mean / (total or 1.0)).clip(0))
+    reach = 2 * np.sqrt(mean * (1 - mean / (mean.sum() or 1.0)).clip(0))
     normal = np.abs(found - mean) <= reach
     figure = new_figure(7.2, 3.4, title)
     axes = figure.subplots()
@@ -125,8 +124,8 @@ def mode_histogram(samples: Num[Array, " M"], expected: Num[Array, " M"], title:
     axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.08 * max(float(high.max()), float(found.max()), 1.0)))
     axes.xaxis.set_major_locator(index_ticks(len(found), 26))
     axes.yaxis.set_major_locator(value_ticks(6))
-    note = f"{int(normal.sum())} of {len(found)} modes within 2 sd, {found.sum():,.0f} of {total:,.0f} samples in modes"
-    dress(axes, "mode", "samples", note)
+    note = f"{int(normal.sum())} of {len(found)} modes within 2 sd, {found.sum():,.0f} samples in modes"
+    dress(axes, "mode", "samples", note if found.any() else "no sample in any mode")
     figure.legend(loc="outside right upper", frameon=False, fontsize=TICK_SIZE, labelcolor=INK)
     return figure
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from mixnash.core.errors import require
 from mixnash.core.population import size
 from mixnash.core.random import Purpose, mix_key, stream
-from mixnash.core.types import BOTH, Batch, Params, Player, Players, Point, Profile
+from mixnash.core.types import BOTH, Batch, NetworkFunctions, Networks, Params, Player, Players, Point, Profile
 from mixnash.data.base import AbstractDataModule
 from mixnash.equilibrium.duality_gap import DualityGap, GapDraws, duality_gap, promising_atoms, require_bounded
 from mixnash.equilibrium.starts import make_starts
@@ -21,6 +21,8 @@ from mixnash.lit.draws import StepDraws
 _STARTS, _FRESH, _TRAIN, _SPLIT, _SEARCH, _SCORE, _NOISE = range(7)  # streams
 _LEAST = 16
 """Latents per generator in a critic's update at least: enough for a few packs."""
+_BOX = 4096
+"""Real samples whose box generators are kept near."""
 
 
 class SearchPlan(NamedTuple):
@@ -42,6 +44,10 @@ class SearchPlan(NamedTuple):
     """For choosing."""
     score_batches: int = 50
     """For scoring, at least 2."""
+    margin: float = 0.1
+    """Generators, deviating ones and the mixture's own, play in the box of the real samples, widened on each side by
+    this share of its length: beyond the data nothing holds a critic down, and a generator that runs away gains without
+    bound, whatever the mixtures are."""
 
 
 def measure_gap(
@@ -50,7 +56,8 @@ def measure_gap(
     """A lower bound of the duality gap of a GAN's mixtures.
 
     Deviators are trained on the training data, chosen on one part of the held-out data and scored on another. All draws
-    come from streams of their own: neither training nor the global random state is disturbed.
+    come from streams of their own: neither training nor the global random state is disturbed. Samples are clipped to
+    the widened box of the real ones, see `SearchPlan.margin`: this is what bounds the generators' side.
 
     Args:
         module: the GAN; its parameters stay as they are.
@@ -75,14 +82,32 @@ def measure_gap(
         _batches(module, choosing, plan.samples, latents, _key(seed, _SEARCH)),
         _batches(module, scoring, plan.samples, latents, _key(seed, _SCORE)),
     )
+    networks = _kept_near_the_data(module.networks, data.training_draws(step, _BOX).to(device), plan.margin)
     rng = stream(device, seed, Purpose.EQUILIBRIUM, _STARTS)
-    starts = Point(*(_starts(module, profile, player, plan, draws.search, seed, rng) for player in Player))
+    starts = Point(*(_starts(module, networks, profile, player, plan, draws.search, seed, rng) for player in Player))
     noise = stream(device, seed, Purpose.EQUILIBRIUM, _NOISE)
-    return duality_gap(module.game, module.networks, profile, starts, draws, plan.marks, noise)
+    return duality_gap(module.game, networks, profile, starts, draws, plan.marks, noise)
+
+
+def _kept_near_the_data(networks: Networks, real: Tensor, margin: float) -> Networks:
+    """The same generators with their samples clipped to the widened box of real samples [n, *event]."""
+    low, high = real.amin(0), real.amax(0)
+    wider = margin * (high - low)
+    low, high = low - wider, high + wider
+    whole = networks.generator
+
+    def single(params: Params, latent: Tensor) -> Tensor:
+        return whole.single(params, latent).clamp(low, high)
+
+    def stacked(params: Params, latent: Tensor) -> Tensor:
+        return whole.stacked(params, latent).clamp(low, high)
+
+    return networks._replace(generator=NetworkFunctions(single, stacked))
 
 
 def _starts(
     module: AbstractGAN,
+    networks: Networks,
     profile: Profile,
     player: Player,
     plan: SearchPlan,
@@ -91,7 +116,7 @@ def _starts(
     rng: torch.Generator,
 ) -> Params:
     own = profile.generators if player is Player.GENERATOR else profile.critics
-    order = promising_atoms(module.game, module.networks, profile, player, batches)
+    order = promising_atoms(module.game, networks, profile, player, batches)
     fresh = module.fresh(player, plan.starts, _key(seed, _FRESH, list(Player).index(player)))
     return make_starts(own.params, order, plan.starts, plan.noise, fresh, rng)
 

@@ -36,8 +36,8 @@ def check_copies_fit(dynamics: AbstractDynamics, profile: Profile, device: torch
     require(
         free is None or needed <= free,
         f"{type(dynamics).__name__} would keep {copies[0]:,} copies of a generator and {copies[1]:,} of a critic, "
-        f"which takes up to {needed / GIBIBYTE:,.2f} GiB where {(free or 0) / GIBIBYTE:,.2f} GiB are free on {device}: lower "
-        "the dynamics' capacity or memory, or the number of generators and critics.",
+        f"which takes up to {needed / GIBIBYTE:,.2f} GiB where {(free or 0) / GIBIBYTE:,.2f} GiB are free on {device}: "
+        "lower the dynamics' capacity or memory, or the number of generators and critics.",
     )
 
 

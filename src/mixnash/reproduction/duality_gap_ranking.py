@@ -28,8 +28,9 @@ from mixnash.reproduction.noisy_matrices import Effort, SolvedGame, solved_game
 from mixnash.reproduction.plan import Plan, Unit, steps
 from mixnash.reproduction.training import fit, one_thread
 
-EXPERIMENT = "gaussians25_wfr"
-SEEDS = 10
+EXPERIMENT = "gaussians25_langevin"
+SEEDS = range(10, 20)
+"""Nothing about the measure or the experiment was decided on these; seeds 0 to 9 were used for that."""
 STEPS, HALF = 1_500, 150
 """Of the whole training, and of the half-trained mixture: a tenth."""
 SEARCH = SearchPlan((0, 50, 200))
@@ -97,16 +98,16 @@ class DualityGapRanking(AbstractReproduction):
     """
 
     summary = "the duality gap of collapsed, half-trained and trained mixtures on 10 seeds, and of solved matrix games"
-    parts = SEEDS + 1
+    parts = len(SEEDS) + 1
 
     def run(self, advance: Advance, short: bool, folder: Path) -> Findings:
         """Train and search, or read back what is there."""
         place = folder / ("short" if short else "cases")
         make_folder(place)
         cases = []
-        for seed in range(SEEDS):
+        for seed in SEEDS:
             advance(f"seed {seed}")
-            if seed == 0 or not short:
+            if seed == SEEDS[0] or not short:
                 cases.append(_case(seed, short, place))
         advance("solved matrix games")
         with one_thread():
@@ -133,16 +134,18 @@ def checks(cases: Sequence[Mapping[str, Look]], games: Sequence[SolvedGame]) -> 
     looks_good = sum(right_order(case) for case in cases)
     expected = sum(list(case) == ranked(case) for case in cases)
     apart = sum(a.gap.high < b.gap.low for case in cases for a, b in pairwise(sorted(case.values(), key=_value)))
+    alone = sum(_increasing([look.divergence.value for look in by_distance(case)]) for case in cases)
     above = sum(look.gap.high >= look.restricted for look in looks)
     zero = sum(one.found.gap.low <= 0 <= one.found.gap.high for one in games)
     least = least_covered(len(games))
-    above_games = sum(one.found.gap.high >= one.found.restricted for one in games)
+    # No check: the true restricted gap is 0 too; that of a noisy table is a maximum over atoms that are equally good.
+    noisy = sum(one.found.restricted > one.found.gap.high for one in games)
     return [
         Check(
             "the gap ranks the mixtures as their distance from the data does",
             "every seed",
             f"{looks_good} of {len(cases)}; trained < half-trained < collapsed in {expected}; intervals of neighbours "
-            f"apart {apart} of {2 * len(cases)} times",
+            f"apart {apart} of {2 * len(cases)} times; the best critic's payoff alone ranks them so in {alone}",
             looks_good == len(cases),
         ),
         Check(
@@ -154,14 +157,10 @@ def checks(cases: Sequence[Mapping[str, Look]], games: Sequence[SolvedGame]) -> 
         Check(
             "zero lies in the 95 % interval of the gap of solved matrix games",
             f"at least {least} of {len(games)} (the binomial law's 0.5 % quantile)",
-            f"{zero} of {len(games)}; uniform mixtures have gaps from {min(one.uniform_gap for one in games):.2f}",
+            f"{zero} of {len(games)}; half-widths up to {max(_radius(one.found.gap) for one in games):.3f}; uniform "
+            f"mixtures' gaps from {min(one.uniform_gap for one in games):.2f}; the restricted gap of the noisy table "
+            f"lies above the interval {noisy} times",
             zero >= least,
-        ),
-        Check(
-            "the gap of a solved matrix game is not below the restricted gap beyond its interval",
-            "always",
-            f"{above_games} of {len(games)}",
-            above_games == len(games),
         ),
     ]
 
@@ -184,6 +183,19 @@ def ranked(case: Mapping[str, Look]) -> list[str]:
 def right_order(case: Mapping[str, Look]) -> bool:
     """Whether the gap and the distance from the data rank the stages alike."""
     return ranked(case) == sorted(case, key=lambda name: case[name].scores["sliced_wasserstein2"])
+
+
+def by_distance(case: Mapping[str, Look]) -> list[Look]:
+    """From the mixture nearest to the data to the farthest."""
+    return sorted(case.values(), key=lambda look: look.scores["sliced_wasserstein2"])
+
+
+def _increasing(values: Sequence[float]) -> bool:
+    return all(left < right for left, right in pairwise(values))
+
+
+def _radius(bound: Estimate) -> float:
+    return (bound.high - bound.low) / 2
 
 
 def _value(look: Look) -> float:

@@ -80,7 +80,7 @@ def solved_game(seed: int, effort: Effort) -> SolvedGame:
 def _networks(payoff: Float[Tensor, "R C"], noise: float) -> Networks:
     def make(params: Params, latent: Tensor) -> Tensor:
         rows = params[_LOGITS].softmax(-1)
-        seen = payoff + noise * latent.unflatten(-1, payoff.shape)
+        seen = payoff + noise * latent.reshape(*latent.shape[:-1], *payoff.shape)
         return -torch.einsum("...r,...brc->...bc", rows, seen)
 
     def judge(params: Params, samples: Tensor) -> Tensor:
