@@ -97,11 +97,11 @@ def test_step_sizes_fall_within_the_shortened_training():
 def test_a_finished_case_is_read_back(tmp_path, monkeypatch):
     place = tmp_path / "short"
     first = DualityGapRanking().run(lambda what: None, True, tmp_path)
-    assert [one.name for one in place.iterdir()] == ["seed-0.json"]
+    assert [one.name for one in place.iterdir()] == ["seed-10.json"]
     monkeypatch.setattr(duality_gap_ranking, "fit", lambda *_: pytest.fail("trained again"))
     again = DualityGapRanking().run(lambda what: None, True, tmp_path)
     assert json.dumps(again.numbers) == json.dumps(first.numbers)
-    (place / "seed-0.json").write_text("torn")
+    (place / "seed-10.json").write_text("torn")
     with pytest.raises(pytest.fail.Exception, match="trained again"):
         DualityGapRanking().run(lambda what: None, True, tmp_path)
 
