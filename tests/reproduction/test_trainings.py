@@ -152,7 +152,7 @@ def test_the_time_to_all_modes_is_that_of_the_first_look_with_both():
 
 def test_a_score_is_that_of_the_last_look_before_and_nothing_is_generated_after_a_failure():
     assert score(QUICK, QUICK.reached(29.0), "modes") == 25
-    assert score(QUICK, QUICK.within(150), "modes") == 21
+    assert score(QUICK, QUICK.within(150), "modes") == 20
     assert score(QUICK, QUICK.reached(0.5), "modes") == 0
     broken = QUICK._replace(failure="NaN")
     assert score(broken, broken.reached(40.0), "modes") == 0
