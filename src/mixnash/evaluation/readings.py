@@ -126,8 +126,8 @@ EQUILIBRIUM: Mapping[str, Reading] = MappingProxyType(
         "gap_critics": Reading("Gain of the critics", "By moving all weight to the best critic found."),
         "gap_generators": Reading(
             "Gain of the generators",
-            "By moving all weight to the best generator found. All samples are kept in the box of the data, widened by a "
-            "tenth on each side: beyond it little holds the critics, and running there would gain without bound.",
+            "By moving all weight to the best generator found. All samples are kept in the box of the data, a tenth "
+            "wider on each side: beyond it little holds the critics, and running there would gain without bound.",
         ),
         "gap_restricted": Reading(
             "Restricted gap",
