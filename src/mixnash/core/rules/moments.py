@@ -24,7 +24,8 @@ def no_moments(params: Params) -> AdamState:
 
 def next_moments(state: AdamState, grads: Params, beta1: float, beta2: float) -> AdamState:
     r""":math:`m \leftarrow \beta_1 m + (1-\beta_1) g` and :math:`v \leftarrow \beta_2 v + (1-\beta_2) g^2`."""
-    mean = map_params(lambda m, g: torch.lerp(m, g, 1 - beta1), state.mean, grads)
+    # Without a first moment the mean is the gradient itself, to the last bit: one pass over the parameters less.
+    mean = grads if beta1 == 0 else map_params(lambda m, g: torch.lerp(m, g, 1 - beta1), state.mean, grads)
     square = map_params(lambda v, g: (v * beta2).addcmul_(g, g, value=1 - beta2), state.square, grads)
     return AdamState(state.updates + 1, mean, square)
 
