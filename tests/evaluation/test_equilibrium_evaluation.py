@@ -69,6 +69,7 @@ def test_a_run_with_unbounded_critics_is_refused_in_one_sentence_before_any_work
     ("words", "said"),
     [
         (["--budget", "5"], "--budget belongs to the search for deviations: add --equilibrium"),
+        (["--equilibrium", "--particle", "1"], "belong to the mixture: leave --particle 1 out"),
         (["--starts", "5"], "--starts belongs to the search for deviations: add --equilibrium"),
         (["--equilibrium", "--budget", "0"], "--budget must be at least 1 update, found 0"),
         (["--equilibrium", "--starts", "0"], "--starts must be at least 1 of each kind, found 0"),

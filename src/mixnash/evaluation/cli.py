@@ -39,6 +39,11 @@ def main(args: list[str] | None = None, prog: str = "evaluate.py") -> None:
     weights.add_argument("--rounds", type=int, metavar="N", help="searches for critics that answer (default: 10)")
     found = parser.parse_args(args)
     with one_line_errors():
+        require(
+            found.particle is None or not (found.equilibrium or found.reweight),
+            f"The duality gap and the weights belong to the mixture: leave --particle {found.particle} out, or "
+            "--equilibrium and --reweight.",
+        )
         run_evaluation(run_options(found), found.output, _search_options(found), _rounds(found))
 
 
