@@ -157,6 +157,19 @@ class SpyOracle(AbstractOracle):
         return self.oracle.unwrap(player, params, reference)
 
 
+def log(p):
+    """Log-weights of probabilities."""
+    return torch.tensor(p, dtype=DOUBLE).log()
+
+
+def follow(rule, log_weights, losses):
+    """A weight rule along a sequence of losses: where it ends, and its state."""
+    state = rule.init(log_weights)
+    for one in losses:
+        log_weights, state = rule.update(log_weights, one, state)
+    return log_weights, state
+
+
 def frozen(position):
     """A player whose positions move by a rule and whose weights stay."""
     return PlayerRules(position, Frozen())

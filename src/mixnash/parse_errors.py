@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from mixnash.core.errors import MixnashError
+
 _KEY = re.compile(r'Parser key "([^"]+)":')
 _CLASS = re.compile(
     r"Problem with given class_path '(?:[^']*\.)?([^']+)':|Type .* expects a function or a callable class:"
@@ -18,6 +20,16 @@ _NOISE = (
     "Expected a <class 'NoneType'>",
     "Expected a path but",
 )
+
+
+def cause_sentence(error: BaseException) -> str:
+    """A sentence of ours that the parser wrapped, or what the parser says."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MixnashError):
+            return str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return parse_sentence(str(error))
 
 
 def parse_sentence(message: str) -> str:

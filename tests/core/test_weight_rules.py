@@ -11,20 +11,9 @@ from mixnash.core.errors import InvalidInputError
 from mixnash.core.rules.entropic import EntropicMirrorDescent
 from mixnash.core.rules.frozen import Frozen
 from mixnash.core.schedules import Cosine, Polynomial
-from problems import DOUBLE, normal
+from problems import DOUBLE, follow, log, normal
 
 START = [0.5, 0.3, 0.2]
-
-
-def log(p):
-    return torch.tensor(p, dtype=DOUBLE).log()
-
-
-def follow(rule, log_weights, losses):
-    state = rule.init(log_weights)
-    for one in losses:
-        log_weights, state = rule.update(log_weights, one, state)
-    return log_weights, state
 
 
 def test_one_step_multiplies_weights_by_the_exponential_of_their_losses():

@@ -9,7 +9,6 @@ from mixnash.core.errors import InvalidInputError
 from mixnash.core.mixtures import GaussianMixture, make_mixture, sample_mixture
 from mixnash.metrics.functional.mode_coverage import (
     ModeStatistics,
-    mode_by_particle,
     mode_scores,
     mode_statistics,
     perfect_sampler,
@@ -227,17 +226,6 @@ def test_perfect_sampler_refuses_no_samples_and_one_repeat():
         perfect_sampler(grid(), 0, 3.0)
     with pytest.raises(InvalidInputError, match="at least 2 repeats, found 1"):
         perfect_sampler(grid(), 10, 3.0, repeats=1)
-
-
-def test_particles_by_mode_by_hand():
-    particle = torch.tensor([0, 3, 3, 1, 1, 3, 3, 1, 0, 0])
-    counts = mode_by_particle(POINTS, particle, uneven(), 2.0, particles=4)
-    assert counts.tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 0], [1, 0, 2]]
-
-
-def test_particles_out_of_range_are_refused():
-    with pytest.raises(InvalidInputError, match="particles from 0 to 2"):
-        mode_by_particle(POINTS, torch.full((10,), 3), uneven(), 2.0, particles=3)
 
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0, math.nan, math.inf])

@@ -18,6 +18,13 @@ def test_the_last_column_counts_samples_on_no_mode():
     assert particle_histogram(POINTS, PARTICLE, MIXTURE, 2.0, 3).tolist() == HISTOGRAM
 
 
+def test_particles_out_of_range_are_refused():
+    with pytest.raises(InvalidInputError, match="particles from 0 to 1"):
+        particle_histogram(POINTS, PARTICLE, MIXTURE, 2.0, 2)
+    with pytest.raises(InvalidInputError, match="particles from 0 to 2"):
+        particle_histogram(POINTS, PARTICLE - 1, MIXTURE, 2.0, 3)
+
+
 def test_overlap_is_what_two_particles_have_in_common_on_modes_alone():
     histogram = torch.tensor([[6, 2, 0, 2], [0, 0, 0, 0], [1, 1, 1, 1]])
     # shares 0.6 0.2 0 | 0.2 and 0.25 0.25 0.25 | 0.25

@@ -77,6 +77,16 @@ def effective_size(log_weights: Float[Tensor, "*games K"]) -> Float[Tensor, "*ga
     return 1 / log_weights.exp().square().sum(-1)
 
 
+def drawn_indices(
+    log_weights: Float[Tensor, "*games K"], uniforms: Float[Tensor, "*games n"]
+) -> Int[Tensor, "*games n"]:
+    """Particles drawn by their weights: the inverse distribution function at numbers uniform on [0, 1)."""
+    cumulative = log_weights.exp().cumsum(-1)
+    # The total may miss 1 by rounding.
+    chosen = torch.searchsorted(cumulative, uniforms * cumulative[..., -1:], right=True)
+    return chosen.clamp_max(log_weights.shape[-1] - 1)
+
+
 def merge(
     population: Population, radius: float, displacement: Callable[[Tensor, Tensor], Tensor] = torch.sub
 ) -> Population:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mixnash.core.errors import require
+from mixnash.core.population import drawn_indices
 from mixnash.core.tree import take
 from mixnash.core.types import (
     BOTH,
@@ -119,16 +120,12 @@ class SampledOracle(AbstractOracle):
 
     def _drawn(self, player: Player, population: Population, count: int) -> Population:
         """Particles of a player, drawn by their weights, as a mixed strategy of equal weights."""
-        *games, particles = population.log_weights.shape
         if player not in self._uniforms:
             like = population.log_weights
             self._uniforms[player] = torch.rand(
-                (*games, count), generator=self._rng, device=like.device, dtype=like.dtype
+                (*like.shape[:-1], count), generator=self._rng, device=like.device, dtype=like.dtype
             )
-        cumulative = population.log_weights.exp().cumsum(-1)
-        # The total may miss 1 by rounding.
-        chosen = torch.searchsorted(cumulative, self._uniforms[player] * cumulative[..., -1:], right=True)
-        index = chosen.clamp_max(particles - 1)
+        index = drawn_indices(population.log_weights, self._uniforms[player])
         log_weights = population.log_weights.new_full(index.shape, -math.log(count))
         return Population(take(population.params, index), log_weights)
 

@@ -14,7 +14,7 @@ from mixnash.core.errors import InvalidInputError, require
 from mixnash.data.base import AbstractDataModule
 from mixnash.lit.base import AbstractGAN
 from mixnash.lit.checkpoints import CONFIG, read_checkpoint
-from mixnash.parse_errors import parse_sentence
+from mixnash.parse_errors import cause_sentence
 
 
 class LoadedRun(NamedTuple):
@@ -146,6 +146,16 @@ def _read_config(text: str, path: Path) -> dict[str, Any]:
     return dict(config)
 
 
+def add_run_arguments(parser: ArgumentParser) -> None:
+    """Let a parser read a run's seed, `data` and `model`, with the links of `train.py`."""
+    parser.add_argument("--seed_everything", type=int, default=0)
+    parser.add_subclass_arguments(AbstractDataModule, "data", required=True)
+    parser.add_subclass_arguments(AbstractGAN, "model", required=True)
+    parser.link_arguments("seed_everything", "data.init_args.seed")
+    parser.link_arguments("seed_everything", "model.init_args.seed")
+    parser.link_arguments("data.event_shape", "model.init_args.event_shape", apply_on="instantiate")
+
+
 def build_run(config: dict[str, Any], path: Path) -> Namespace:
     """Instantiate `data` and `model`, with the links of `train.py`: the dump does not hold linked values.
 
@@ -157,12 +167,7 @@ def build_run(config: dict[str, Any], path: Path) -> Namespace:
         InvalidInputError: when the configuration does not fit this version.
     """
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--seed_everything", type=int, default=0)
-    parser.add_subclass_arguments(AbstractDataModule, "data", required=True)
-    parser.add_subclass_arguments(AbstractGAN, "model", required=True)
-    parser.link_arguments("seed_everything", "data.init_args.seed")
-    parser.link_arguments("seed_everything", "model.init_args.seed")
-    parser.link_arguments("data.event_shape", "model.init_args.event_shape", apply_on="instantiate")
+    add_run_arguments(parser)
     wanted = {name: config[name] for name in ("seed_everything", "data", "model") if name in config}
     try:
         # Initialisation draws from torch's global generator, only to be overwritten by the checkpoint.
@@ -171,20 +176,10 @@ def build_run(config: dict[str, Any], path: Path) -> Namespace:
     except (ArgumentError, ValueError) as error:
         raise InvalidInputError(
             f"The configuration in the checkpoint {str(path)!r} does not fit this version of mixnash. "
-            f"Evaluate it with the version that trained it. (Cause: {_complaint(error)})"
+            f"Evaluate it with the version that trained it. (Cause: {cause_sentence(error)})"
         ) from error
     assert isinstance(built, Namespace)
     return built
-
-
-def _complaint(error: BaseException) -> str:
-    """The sentence of a constructor of ours, which jsonargparse may have wrapped, or of the parser."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, InvalidInputError):
-            return str(cause)
-        cause = cause.__cause__ or cause.__context__
-    return parse_sentence(str(error))
 
 
 def _load_state(module: AbstractGAN, state: Mapping[str, torch.Tensor], path: Path) -> None:

@@ -23,7 +23,13 @@ from mixnash.lit.base import AbstractGAN
 from mixnash.lit.draws import StepDraws, check_shares
 from mixnash.lit.finite import FiniteGuard
 from mixnash.lit.particles import AveragedParams
-from mixnash.lit.torch_optimizers import MakeOptimizer, check_optimizer
+from mixnash.lit.torch_optimizers import (
+    MakeOptimizer,
+    check_optimizer,
+    mean_over_processes,
+    plain_optimizers,
+    step_optimizer,
+)
 from mixnash.networks.base import AbstractNetwork, functions_of, newly_made, parameters_of
 from mixnash.networks.mgan import ClassifyingCritic, SharedTrunkGenerators, as_particles
 from mixnash.networks.mlp import MLPCritic, MLPGenerator
@@ -225,32 +231,21 @@ class MGAN(AbstractGAN):
     def _descend(self, index: int, module: nn.Module, loss: Tensor) -> None:
         parameters = list(module.parameters())
         grads = torch.autograd.grad(loss, parameters, materialize_grads=True)
-        flat = self._mean_over_processes(torch.cat([grad.reshape(-1) for grad in grads]))
+        flat = mean_over_processes(self.trainer, torch.cat([grad.reshape(-1) for grad in grads]))
         parts = torch.split(flat, [leaf.numel() for leaf in parameters])
         for parameter, part in zip(parameters, parts, strict=True):
             parameter.grad = part.reshape(parameter.shape)
-        # Only the generators go through Lightning's wrapper, which counts: a step is one generator update.
-        if index == 0:
-            wrapped = self.optimizers()
-            assert isinstance(wrapped, list)
-            wrapped[0].step()
-        else:
-            self._plain_optimizers()[1].step()
-
-    def _mean_over_processes(self, value: Tensor) -> Tensor:
-        if self.trainer.world_size == 1:
-            return value
-        return torch.as_tensor(self.trainer.strategy.reduce(value, None, "mean"))
+        step_optimizer(self, index)
 
     def _after_step(self, seen: Tensor) -> None:
         """Average, watch and log, from the losses of generators, critic and classifier and from the payoffs [K]."""
         step = self.global_step
         self.averaged.update(dict(self.generators.named_parameters()), step)
-        losses, values = torch.split(self._mean_over_processes(seen), [3, self._count])
+        losses, values = torch.split(mean_over_processes(self.trainer, seen), [3, self._count])
         self._guard.watch(step - 1, values.unsqueeze(1), losses[1:2])
         if self.is_log_step(step):
             self._guard.check()
-            generators, critic = self._plain_optimizers()
+            generators, critic = plain_optimizers(self)
             self.log_dict(
                 {
                     "loss/generators": losses[0],
@@ -262,12 +257,6 @@ class MGAN(AbstractGAN):
                     "rules/critics/step_size": critic.param_groups[0]["lr"],
                 }
             )
-
-    def _plain_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Both players' optimisers without Lightning's wrapper, which would count their steps."""
-        plain = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(plain, list)
-        return plain
 
 
 def _check(diversity: float, critic_steps: int, samples_per_generator: int | None) -> None:

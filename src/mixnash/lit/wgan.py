@@ -23,7 +23,13 @@ from mixnash.lit.base import AbstractGAN
 from mixnash.lit.draws import StepDraws, check_shares, shuffled
 from mixnash.lit.finite import FiniteGuard
 from mixnash.lit.particles import AveragedParams
-from mixnash.lit.torch_optimizers import MakeOptimizer, check_optimizer
+from mixnash.lit.torch_optimizers import (
+    MakeOptimizer,
+    check_optimizer,
+    mean_over_processes,
+    plain_optimizers,
+    step_optimizer,
+)
 from mixnash.networks.base import AbstractCritic, AbstractGenerator, functions_of, newly_made, parameters_of
 
 
@@ -208,32 +214,21 @@ class WGAN(AbstractGAN):
 
     def _move(self, index: int, module: torch.nn.Module, grads: Sequence[Tensor]) -> None:
         for parameter, grad in zip(module.parameters(), grads, strict=True):
-            parameter.grad = self._mean_over_processes(grad)
-        if index == 0:
-            # Only the generator goes through Lightning's wrapper, which counts: a step is one generator update.
-            wrapped = self.optimizers()
-            assert isinstance(wrapped, list)
-            wrapped[0].step()
-        else:
-            self._plain_optimizers()[1].step()
-            if self._clip is not None:
-                with torch.no_grad():
-                    for parameter in module.parameters():
-                        parameter.clamp_(-self._clip, self._clip)
-
-    def _mean_over_processes(self, grad: Tensor) -> Tensor:
-        return (
-            grad if self.trainer.world_size == 1 else torch.as_tensor(self.trainer.strategy.reduce(grad, None, "mean"))
-        )
+            parameter.grad = mean_over_processes(self.trainer, grad)
+        step_optimizer(self, index)
+        if index == 1 and self._clip is not None:
+            with torch.no_grad():
+                for parameter in module.parameters():
+                    parameter.clamp_(-self._clip, self._clip)
 
     def _after_step(self, critic_loss: Tensor, generator_loss: Tensor) -> None:
         step = self.global_step
         self.averaged.update(dict(self.generator.named_parameters()), step)
-        losses = self._mean_over_processes(torch.stack([generator_loss, critic_loss]))
+        losses = mean_over_processes(self.trainer, torch.stack([generator_loss, critic_loss]))
         self._guard.watch(step - 1, -losses[:1].unsqueeze(0), losses[1:])
         if self.is_log_step(step):
             self._guard.check()
-            generator, critic = self._plain_optimizers()
+            generator, critic = plain_optimizers(self)
             self.log_dict(
                 {
                     "loss/generators": losses[0],
@@ -242,12 +237,6 @@ class WGAN(AbstractGAN):
                     "rules/critics/step_size": critic.param_groups[0]["lr"],
                 }
             )
-
-    def _plain_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Both players' optimisers without Lightning's wrapper, which would count their steps."""
-        plain = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(plain, list)
-        return plain
 
 
 def _check(critic_steps: int, simultaneous: bool, clip: float | None, gradient_penalty: float | None) -> None:

@@ -129,7 +129,7 @@ class DualityGapRanking(AbstractReproduction):
 
 
 def checks(cases: Sequence[Mapping[str, Look]], games: Sequence[SolvedGame]) -> list[Check]:
-    """What the issue asks for, in its order."""
+    """What the ranking and the games must show."""
     looks = [look for case in cases for look in case.values()]
     looks_good = sum(right_order(case) for case in cases)
     expected = sum(list(case) == ranked(case) for case in cases)

@@ -9,10 +9,11 @@ import torch
 from jsonargparse import ArgumentParser, Namespace
 
 import mixnash
-from mixnash.core.errors import InvalidInputError, MixnashError, require
+from mixnash.core.errors import InvalidInputError, require
 from mixnash.data.base import AbstractDataModule
+from mixnash.evaluation.load import add_run_arguments
 from mixnash.lit.base import AbstractGAN
-from mixnash.parse_errors import parse_sentence
+from mixnash.parse_errors import cause_sentence
 
 _EXPERIMENTS = Path("configs", "experiment")
 
@@ -55,7 +56,7 @@ class Experiment:
             try:
                 built = self._parser.instantiate(self._config)
             except (ArgumentError, ValueError) as error:
-                raise InvalidInputError(_sentence(error)) from error
+                raise InvalidInputError(cause_sentence(error)) from error
         return Built(built.model, built.data)
 
 
@@ -91,7 +92,7 @@ def read_experiment(name: str, seed: int, overrides: Sequence[str]) -> Experimen
     try:
         config = parser.parse_args([f"--config={path}", f"--seed_everything={seed}", *overrides])
     except (ArgumentError, ValueError) as error:
-        raise InvalidInputError(f"The experiment {name!r} cannot be read: {_sentence(error)}") from error
+        raise InvalidInputError(f"The experiment {name!r} cannot be read: {cause_sentence(error)}") from error
     return Experiment(parser, config)
 
 
@@ -101,20 +102,5 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--config", action="config")
     parser.add_argument("--experiment", type=Any, default=None)
     parser.add_argument("--trainer", type=Any, default=None)
-    parser.add_argument("--seed_everything", type=int, default=0)
-    parser.add_subclass_arguments(AbstractDataModule, "data", required=True)
-    parser.add_subclass_arguments(AbstractGAN, "model", required=True)
-    parser.link_arguments("seed_everything", "data.init_args.seed")
-    parser.link_arguments("seed_everything", "model.init_args.seed")
-    parser.link_arguments("data.event_shape", "model.init_args.event_shape", apply_on="instantiate")
+    add_run_arguments(parser)
     return parser
-
-
-def _sentence(error: BaseException) -> str:
-    """A sentence of ours that the parser wrapped, or what the parser says."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, MixnashError):
-            return str(cause)
-        cause = cause.__cause__ or cause.__context__
-    return parse_sentence(str(error))

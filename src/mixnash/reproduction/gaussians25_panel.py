@@ -21,7 +21,7 @@ from mixnash.reproduction.workers import WORKERS, train_all
 
 MARKS = (20.0, 60.0, 150.0, 380.0)
 """CPU seconds at which samples of the grid are shown; the last ends the training."""
-EASIER = (10.0, 30.0, 100.0)
+EASIER = (10.0, 30.0, 60.0)
 """The same for the other two."""
 SEARCH = SearchPlan(marks_of(50), starts=2)
 """Deviations are searched for by 50 and by 200 updates, on the grid; these networks make every update slow."""

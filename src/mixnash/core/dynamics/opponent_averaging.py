@@ -14,6 +14,7 @@ from mixnash.core.dynamics.base import (
     rule_diagnostics,
 )
 from mixnash.core.errors import require
+from mixnash.core.population import drawn_indices
 from mixnash.core.rules.base import PlayerRules
 from mixnash.core.schedules import AbstractSchedule, as_schedule
 from mixnash.core.tree import map_params, take
@@ -170,10 +171,7 @@ def refill(slots: Params, population: Population, probability: float, rng: torch
     replaced = uniform() < probability
     drawn = population.params
     if count > 1:
-        cumulative = log_weights.exp().cumsum(-1)
-        # The total may miss 1 by rounding.
-        chosen = torch.searchsorted(cumulative, uniform() * cumulative[..., -1:], right=True)
-        drawn = take(population.params, chosen.clamp_max(count - 1))
+        drawn = take(population.params, drawn_indices(log_weights, uniform()))
 
     def choose(old: Tensor, new: Tensor) -> Tensor:
         return torch.where(replaced.reshape(replaced.shape + (1,) * (old.dim() - replaced.dim())), new, old)

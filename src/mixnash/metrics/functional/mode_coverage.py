@@ -85,35 +85,6 @@ def mode_statistics(samples: Float[Tensor, "n D"], mixture: GaussianMixture, thr
     )
 
 
-def mode_by_particle(
-    samples: Float[Tensor, "n D"],
-    particle: Int[Tensor, " n"],
-    mixture: GaussianMixture,
-    threshold: float,
-    particles: int,
-) -> Int[Tensor, "K M"]:
-    """Which generator serves which mode: high-quality samples by particle and mode.
-
-    Args:
-        samples: [n, D] in data coordinates.
-        particle: the generator each sample comes from [n], from 0 to particles - 1.
-        mixture: the data's law, M modes.
-        threshold: t in units of sigma.
-        particles: the number of generators K.
-
-    Raises:
-        InvalidInputError: when a particle's index is out of range, or the axes differ.
-    """
-    require(
-        bool(((particle >= 0) & (particle < particles)).all()),
-        f"Samples must name particles from 0 to {particles - 1}; check the number of particles.",
-    )
-    nearest, distance = nearest_modes(samples, mixture)
-    modes = len(mixture.centres)
-    cell = (particle * modes + nearest)[distance < threshold]
-    return torch.bincount(cell, minlength=particles * modes).reshape(particles, modes)
-
-
 def mode_scores(
     statistics: ModeStatistics, mixture: GaussianMixture, threshold: float, min_counts: Sequence[int] = (1, 20)
 ) -> dict[str, Tensor]:

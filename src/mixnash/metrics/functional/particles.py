@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mixnash.core.errors import require
 from mixnash.core.mixtures import GaussianMixture
-from mixnash.metrics.functional.mode_coverage import mode_by_particle
+from mixnash.metrics.functional.mode_coverage import nearest_modes
 
 SERVED = 0.01
 """A particle serves the modes that get at least this share of its samples."""
@@ -37,7 +37,14 @@ def particle_histogram(
     Raises:
         InvalidInputError: when a particle's index is out of range, or the axes differ.
     """
-    on_modes = mode_by_particle(samples, particle, mixture, threshold, particles)
+    require(
+        bool(((particle >= 0) & (particle < particles)).all()),
+        f"Samples must name particles from 0 to {particles - 1}; check the number of particles.",
+    )
+    nearest, distance = nearest_modes(samples, mixture)
+    modes = len(mixture.centres)
+    cell = (particle * modes + nearest)[distance < threshold]
+    on_modes = torch.bincount(cell, minlength=particles * modes).reshape(particles, modes)
     astray = torch.bincount(particle, minlength=particles) - on_modes.sum(1)
     return torch.cat([on_modes, astray.unsqueeze(1)], dim=1)
 
