@@ -1,17 +1,20 @@
 """How close mixtures come to a perfect sampler: the 25 Gaussians with few and with many generators, and harder data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, TypeAlias, final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mixnash.figures.ablation import Factor, Level, Score, factor_dots
+from mixnash.figures.budget import Strip, method_strips
 from mixnash.reproduction.base import AbstractReproduction, Advance, Check, Findings
 from mixnash.reproduction.plan import Plan, Trained, Unit, steps
 from mixnash.reproduction.workers import WORKERS, train_all
 
+Scores: TypeAlias = NDArray[np.float64]
+"""One number for each seed."""
 GENERATED = 640
 """Generated samples of all generators together per update."""
 SIGNIFICANCE = 0.05
@@ -19,7 +22,22 @@ SIGNIFICANCE = 0.05
 LIMIT = 240.0
 """CPU seconds that a training may take; of one core, where the target allows two."""
 _MODEL = "--model.init_args"
-_SCORES = ("high_quality", "reverse_kl", "perfect_p_coverage")
+STRIPS: Mapping[str, tuple[str, str, float]] = MappingProxyType(
+    {
+        "high_quality": ("samples in no mode", "per cent", 1.11),
+        "reverse_kl": ("masses of the modes", "reverse KL, thousandths", 1.2),
+        "perfect_p_coverage": ("test of modes,\nquality and masses", "p-value", SIGNIFICANCE),
+    }
+)
+"""Columns of the picture: score to title, label and dashed line, which is the perfect sampler's on the grid."""
+SHOWN: Mapping[str, Callable[[Scores], Scores]] = MappingProxyType(
+    {
+        "high_quality": lambda share: 100 * (1 - share),
+        "reverse_kl": lambda divergence: 1000 * divergence,
+        "perfect_p_coverage": lambda p_value: p_value,
+    }
+)
+"""Score to what is drawn, in the label's unit."""
 
 
 class Case(NamedTuple):
@@ -90,22 +108,21 @@ class Gaussians25Perfect(AbstractReproduction):
         groups = {name: plans(name, short) for name in CASES}
         trained = train_all(groups, folder / ("short" if short else "trainings"), advance, 0 if short else WORKERS)
         done = {name: found for name, found in trained.items() if found}
-        figure = factor_dots(
-            [Factor("data and generators", [_level(name, found) for name, found in done.items()])],
-            (
-                Score("high-quality share", 0.989),
-                Score("reverse KL", 0.0012, logarithmic=True),
-                Score("p-value of modes, quality and masses", SIGNIFICANCE, logarithmic=True),
-            ),
-            "Mixtures against a perfect sampler, every seed; lines: perfect, and significance",
+        figure = method_strips(
+            [(name, True) for name in done],
+            [Strip(title, label, _values(done, score), True, line) for score, (title, label, line) in STRIPS.items()],
+            "Mixtures against a perfect sampler (dashed), and significance 0.05; a dot for each seed",
         )
         numbers = {name: _numbers(found) for name, found in done.items()}
         checks = [_check(name, found) for name, found in done.items() if CASES[name].required]
         return Findings({"perfect": figure}, numbers, checks)
 
 
-def _level(name: str, found: Sequence[Trained]) -> Level:
-    return Level(name, np.array([[one.last(score) for score in _SCORES] for one in found]), False)
+def _values(done: Mapping[str, Sequence[Trained]], score: str) -> list[Scores]:
+    """What is drawn of a score, for every case."""
+    return [
+        SHOWN[score](np.array([one.last(score) for one in found if one.failure is None])) for found in done.values()
+    ]
 
 
 def _numbers(found: Sequence[Trained]) -> list[dict[str, Any]]:
