@@ -33,7 +33,8 @@ def mark_metrics(data: AbstractDataModule) -> MetricCollection:
 
 @mark_metrics.register
 def _(data: AbstractMixtureData) -> MetricCollection:
-    return MetricCollection({"modes": ModeCoverage(data.mixture), "perfect": PerfectSamplerTest(data.mixture)})
+    metrics = evaluation_metrics(data).items()
+    return MetricCollection({name: one for name, one in metrics if isinstance(one, ModeCoverage | PerfectSamplerTest)})
 
 
 @final
