@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from image_files import in_small_sets, small_sets  # noqa: F401 (fixtures)
 from mixnash.data.base import AbstractDataModule
 from mixnash.data.mixtures import PRESETS
+
+pytestmark = pytest.mark.usefixtures("in_small_sets")
 
 FOLDER = Path(__file__).parents[2] / "configs" / "data"
 FRAGMENTS = sorted(FOLDER.glob("*.yaml"))

@@ -7,12 +7,19 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from image_files import in_small_sets, small_sets  # noqa: F401 (fixtures)
 from mixnash.core.errors import InvalidInputError
 from mixnash.data.base import CHUNK, AbstractDataModule
+from mixnash.data.cifar10 import CIFAR10
+from mixnash.data.class_folders import ClassFolders
 from mixnash.data.digits import Digits
 from mixnash.data.mixtures import CustomMixture, PresetMixture
 from mixnash.data.mixtures_nd import RandomMixture
+from mixnash.data.mnist import MNIST
 from mixnash.data.shapes import SwissRoll
+from mixnash.data.stacked_mnist import StackedMNIST
+
+pytestmark = pytest.mark.usefixtures("in_small_sets")
 
 CENTRES, SCALES, WEIGHTS = [[0.0, 1.0], [2.0, -1.0], [-3.0, 0.5]], [0.1, 0.3, 0.2], [1.0, 2.0, 5.0]
 
@@ -26,6 +33,10 @@ MAKERS = {
     "swiss roll, fresh": lambda **sizes: SwissRoll(**sizes),
     "swiss roll, fixed": lambda **sizes: SwissRoll(fixed_size=50, **sizes),
     "digits": lambda **sizes: Digits(**sizes),
+    "mnist": lambda **sizes: MNIST(**sizes),
+    "stacked mnist": lambda **sizes: StackedMNIST(**sizes),
+    "cifar10, flipped": lambda **sizes: CIFAR10(flip=True, **sizes),
+    "class folders, resized": lambda **sizes: ClassFolders("data/classes", 8, resize=True, **sizes),
 }
 
 

@@ -7,6 +7,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from mixnash.data.digits import Digits
+from mixnash.data.labelled_images import Split
 
 
 def keys(images):
@@ -53,3 +54,13 @@ def test_values_fill_the_range_from_minus_one_to_one(data):
     images = data.training_draws(0, 1617)
     assert images.min() == -1
     assert images.max() == 1
+
+
+def test_labels_are_those_of_the_images(data, originals):
+    target = load_digits().target.tolist()
+    training, held_out = data.labelled(Split.TRAINING), data.labelled(Split.HELD_OUT)
+    assert keys(held_out.images) == originals[::10]
+    assert held_out.labels.tolist() == target[::10]
+    assert keys(training.images) == [image for index, image in enumerate(originals) if index % 10 != 0]
+    assert training.labels.tolist() == [label for index, label in enumerate(target) if index % 10 != 0]
+    assert data.num_classes == 10

@@ -28,19 +28,23 @@ class AbstractDataModule(pl.LightningDataModule, abc.ABC):
         batch_size: real samples per draw over all processes together, at least 1.
         validation_size: held-out samples over all processes together, at least 1.
         seed: any integer; decides every draw.
+        num_workers: processes that make training batches ahead of time, at least 0; 0 makes them in the main process.
+            The batches are the same for any number.
 
     Raises:
-        InvalidInputError: when a size is below 1.
+        InvalidInputError: when a size is below 1 or the number of workers below 0.
     """
 
     draws_per_step: int
     """Independent draws that one training step consumes; 1 until the model sets it before training."""
 
-    def __init__(self, batch_size: int, validation_size: int, seed: int) -> None:
+    def __init__(self, batch_size: int, validation_size: int, seed: int, num_workers: int = 0) -> None:
         super().__init__()
         require(batch_size >= 1, f"The batch size must be at least 1, found {batch_size}.")
         require(validation_size >= 1, f"The validation size must be at least 1, found {validation_size}.")
+        require(num_workers >= 0, f"The number of loader workers must be at least 0, found {num_workers}.")
         self.batch_size, self.validation_size, self.seed = batch_size, validation_size, seed
+        self.num_workers = num_workers
         self.draws_per_step = 1
 
     @property
@@ -85,7 +89,7 @@ class AbstractDataModule(pl.LightningDataModule, abc.ABC):
             f"Batches are numbered by steps, but accumulate_grad_batches={batches} takes several for one: leave it at "
             "1 and choose a larger batch_size.",
         )
-        return StepLoader(self.training_batch, self._steps_done)
+        return StepLoader(self.training_batch, self._steps_done, self.num_workers)
 
     def val_dataloader(self) -> DataLoader[Tensor]:
         """This process's part of `held_out(validation_size)`, in as many chunks [n, *event] as every other's.
@@ -93,14 +97,19 @@ class AbstractDataModule(pl.LightningDataModule, abc.ABC):
         Raises:
             InvalidInputError: when there are more processes than held-out samples.
         """
-        rank, processes = self._place()
+        _, processes = self._place()
         require(
             self.validation_size >= processes,
             f"{processes} processes need at least as many held-out samples, found validation_size="
             f"{self.validation_size}.",
         )
-        part = self.held_out(self.validation_size).tensor_split(processes)[rank]
-        return chunk_loader(part.tensor_split(-(-self.validation_size // (processes * CHUNK))))
+        return chunk_loader(self.validation_chunks(self.held_out(self.validation_size)))
+
+    def validation_chunks(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """What belongs to each batch of `val_dataloader`, of rows for all of `held_out(validation_size)`."""
+        rank, processes = self._place()
+        part = rows.tensor_split(processes)[rank]
+        return part.tensor_split(-(-self.validation_size // (processes * CHUNK)))
 
     def _place(self) -> tuple[int, int]:
         """The index of this process and the number of processes."""
