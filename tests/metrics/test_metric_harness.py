@@ -1,4 +1,4 @@
-"""What holds for every metric class of two-dimensional samples, whatever it measures."""
+"""What holds for every metric class of samples and features, whatever it measures."""
 
 import pickle
 from collections.abc import Callable
@@ -15,12 +15,20 @@ from torchmetrics import Metric, MetricCollection
 from mixnash.core.errors import InvalidInputError
 from mixnash.core.mixtures import make_mixture, sample_mixture
 from mixnash.core.random import stream
+from mixnash.metrics.frechet import FrechetDistance
+from mixnash.metrics.functional.frechet import frechet_distance_of_features
+from mixnash.metrics.functional.inception_score import inception_score
+from mixnash.metrics.functional.kernel_distance import kernel_distance, subset_kernel_distances
 from mixnash.metrics.functional.mmd import unbiased_mmd_squared
 from mixnash.metrics.functional.mode_coverage import mode_scores, mode_statistics, perfect_sampler
+from mixnash.metrics.functional.moments import feature_moments
 from mixnash.metrics.functional.transport import exact_wasserstein2, sliced_wasserstein2
+from mixnash.metrics.inception_score import InceptionScore
+from mixnash.metrics.kernel_distance import KernelDistance
 from mixnash.metrics.mmd import MaximumMeanDiscrepancy
 from mixnash.metrics.mode_coverage import ModeCoverage
 from mixnash.metrics.transport import SlicedWasserstein2, Wasserstein2
+from mixnash.metrics.two_sample import cut
 
 MIXTURE = make_mixture(
     torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]]), torch.tensor([1.0, 0.5, 0.25]), torch.tensor([1.0, 2.0, 5.0])
@@ -34,6 +42,15 @@ class Case(NamedTuple):
     arguments: int
     """How many of (samples, reference) `update` takes."""
     expected: Callable[[Tensor, Tensor], dict[str, Tensor]]
+    better: tuple[bool | None, ...] = (None, False)
+    """What `higher_is_better` may be."""
+
+
+def kernel_distances(samples: Tensor, reference: Tensor) -> dict[str, Tensor]:
+    """Over 3 subsets of 20 of the 50 that are compared on each side, and over all of these."""
+    compared = cut(samples, reference, 50, 50, seed=4)
+    found = subset_kernel_distances(*compared, 3, 20, stream(torch.device("cpu"), 4, 1))
+    return {"kd_plane": found.mean, "kd_plane_std": found.deviation, "kd_plane_full": kernel_distance(*compared)}
 
 
 CASES = {
@@ -53,6 +70,13 @@ CASES = {
         2,
         lambda x, y: {"mmd_squared": unbiased_mmd_squared(x, y, (0.5, 4.0))},
     ),
+    "frechet_distance": Case(
+        lambda: FrechetDistance("fd_plane"), 2, lambda x, y: {"fd_plane": frechet_distance_of_features(x, y)}
+    ),
+    "kernel_distance": Case(
+        lambda: KernelDistance("kd_plane", 3, 20, max_samples=50, full=True, seed=4), 2, kernel_distances
+    ),
+    "inception_score": Case(InceptionScore, 1, lambda x, _: {"inception_score": inception_score(x).mean}, (True,)),
 }
 every_metric = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
@@ -142,7 +166,7 @@ def test_flags_are_declared(case):
     metric = case.make()
     assert metric.is_differentiable is False
     assert metric.full_state_update is False
-    assert metric.higher_is_better in (None, False)
+    assert metric.higher_is_better in case.better
 
 
 @every_metric
@@ -158,10 +182,12 @@ def test_nearest_modes_are_counted_over_updates():
 
 
 def test_a_collection_gives_flat_keys():
-    two_sample = {name: case.make() for name, case in CASES.items() if case.arguments == 2}
-    collection = MetricCollection(two_sample)
+    two_sample = {name: case for name, case in CASES.items() if case.arguments == 2}
+    collection = MetricCollection({name: case.make() for name, case in two_sample.items()})
     collection.update(*data())
-    assert set(collection.compute()) == {"wasserstein2", "sliced_wasserstein2", "mmd_squared"}
+    found = collection.compute()
+    assert {"wasserstein2", "sliced_wasserstein2", "mmd_squared", "fd_plane", "kd_plane_std"} < set(found)
+    assert set(found) == {key for case in two_sample.values() for key in case.expected(*data())}
 
 
 def test_protocol_names_what_was_measured():
@@ -208,6 +234,10 @@ def _score_half(rank: int, folder: str) -> None:
     coverage = ModeCoverage(MIXTURE, 2.0, (1, 7))
     coverage.update(*part(CASES["mode_coverage"], (slice(CUT), slice(CUT, None))[rank]))
     found["protocol"], found["perfect"] = coverage.protocol(), coverage.perfect()
+    cached = FrechetDistance("fd_plane", dimension=2)
+    cached.set_reference(feature_moments(data()[1]))
+    cached.update(data()[0] if rank == 0 else torch.zeros(0, 2))
+    found["cached"] = cached.compute()
     torch.save(found, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
@@ -219,5 +249,6 @@ def test_two_processes_with_half_of_the_data_each_score_as_one_with_all(tmp_path
         found = torch.load(tmp_path / f"{rank}.pt")
         for name, case in CASES.items():
             close(found[name], case.expected(*data()))
+        close(found["cached"], CASES["frechet_distance"].expected(*data()))
         assert "n = 80," in found["protocol"]
         assert found["perfect"] == perfect_sampler(MIXTURE, 80, 2.0, (1, 7))

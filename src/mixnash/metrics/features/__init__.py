@@ -1,0 +1,1 @@
+"""Named maps from images to features, kept out of module trees."""
