@@ -13,7 +13,7 @@ from mixnash.core.random import stream
 from mixnash.core.rules.base import PlayerRules
 from mixnash.core.rules.frozen import Frozen
 from mixnash.core.rules.sgd import SGD
-from mixnash.core.types import AbstractOracle, Batch, NetworkFunctions, Networks, Profile
+from mixnash.core.types import AbstractOracle, AugmentationDraws, Batch, NetworkFunctions, Networks, Profile
 from mixnash.networks.base import functions_of, parameters_of
 from mixnash.networks.mlp import MLPCritic, MLPGenerator
 
@@ -249,6 +249,16 @@ def mlp_problem(generators=3, critics=4, event=(2,)):
         make_population(stack([parameters_of(one) for one in critic]), normal(critics, key=6)),
     )
     return Problem(Networks(functions_of(generator[0]), functions_of(critic[0])), profile, gan_batch(generators, event))
+
+
+def augmented_problem(generators=3, critics=4, event=(2, 4, 4), draws=3, packing=1):
+    """Smooth networks on images, with draws for their augmentation."""
+    problem = tanh_problem(generators, critics, event, packing)
+    uniforms = [
+        torch.rand(*one.shape[:2], draws, generator=make_rng(key), dtype=DOUBLE)
+        for key, one in enumerate((problem.batch.real, problem.batch.latent, problem.batch.anchor))
+    ]
+    return problem._replace(batch=problem.batch._replace(augmentation=AugmentationDraws(*uniforms)))
 
 
 def gan_oracle(problem, game, evaluate=feedback):

@@ -47,7 +47,7 @@ def test_an_oracle_evaluates_as_told_and_averages_over_processes():
 def test_a_pairs_share_of_the_draws_has_no_particle_axis():
     batch = Batch(normal(1, 6, 2), normal(3, 4, 5), normal(3, 4, 2), normal(3, 4))
     pair = batch.pair(2)
-    assert [one.shape for one in pair] == [(6, 2), (4, 5), (4, 2), (4,)]
+    assert [one.shape for one in pair[:4]] == [(6, 2), (4, 5), (4, 2), (4,)]
     assert torch.equal(pair.real, batch.real[0])
     assert torch.equal(pair.latent, batch.latent[2])
 

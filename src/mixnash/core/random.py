@@ -27,6 +27,7 @@ class Purpose(enum.IntEnum):
     DISTILLATION = 9
     REWEIGHTING = 10
     OPPONENTS = 11
+    AUGMENTATION = 12
 
 
 def mix_key(*key: int) -> int:

@@ -65,6 +65,17 @@ class Point(NamedTuple):
     """Leaves [L, ...]."""
 
 
+class AugmentationDraws(NamedTuple):
+    """Uniform draws in [0, 1) that decide how each sample is augmented, A numbers per sample."""
+
+    real: Float[Tensor, "*ones B A"]
+    """Of the real samples [1, B, A]."""
+    generated: Float[Tensor, "*pairs b A"]
+    """Of the generated samples [K, b, A]."""
+    anchor: Float[Tensor, "*pairs b A"]
+    """Of the anchors: those of the real samples that they are [K, b, A]."""
+
+
 class Batch(NamedTuple):
     """Every random draw one evaluation of a game needs. All pairs at once as below; `pair` gives one pair's share."""
 
@@ -76,10 +87,20 @@ class Batch(NamedTuple):
     """The real sample that each generated sample is paired with, for gradient penalties [K, b, *event]."""
     mix: Float[Tensor, "*pairs b"]
     """Uniform draws in [0, 1): position of the interpolate between real (0) and generated (1) [K, b]."""
+    augmentation: AugmentationDraws | None = None
+    """How samples are augmented; None where they are taken as they are."""
+    step: int | None = None
+    """Steps of training made before this one, for what is done on some steps only; None outside of training."""
 
     def pair(self, generator: int) -> "Batch":
         """The draws that the pairs (generator, every critic) see, without the particle axis."""
-        return Batch(self.real[0], self.latent[generator], self.anchor[generator], self.mix[generator])
+        own = self._replace(
+            real=self.real[0], latent=self.latent[generator], anchor=self.anchor[generator], mix=self.mix[generator]
+        )
+        if self.augmentation is None:
+            return own
+        real, generated, anchor = self.augmentation
+        return own._replace(augmentation=AugmentationDraws(real[0], generated[generator], anchor[generator]))
 
     def for_generators(self, count: int) -> "Batch":
         """The draws for `count` generators: beyond the K that they were made for, the same ones again from the first.
@@ -90,7 +111,11 @@ class Batch(NamedTuple):
         if count == made:
             return self
         rows = torch.arange(count, device=self.latent.device) % made
-        return Batch(self.real, self.latent[rows], self.anchor[rows], self.mix[rows])
+        more = self._replace(latent=self.latent[rows], anchor=self.anchor[rows], mix=self.mix[rows])
+        if self.augmentation is None:
+            return more
+        real, generated, anchor = self.augmentation
+        return more._replace(augmentation=AugmentationDraws(real, generated[rows], anchor[rows]))
 
 
 @runtime_checkable

@@ -54,14 +54,11 @@ class AbstractGame(abc.ABC):
         return params
 
 
-class AbstractAdversarialGame(AbstractGame):
-    r"""A GAN: :math:`\Phi(g, d) = E_{x \sim data}\, r(d(x)) + E_z\, f(d(g(z)))`, given by its scalar functions.
-
-    The critic maximises Phi minus its penalty; the generator descends :math:`E_z\, h(d(g(z)))`.
-    """
+class AbstractConstrainedGame(AbstractGame):
+    """A GAN: its critics are kept in a class of functions by a constraint, its generators are free."""
 
     saturates: bool
-    """Whether r and f are bounded above, so that no critic can win without bound."""
+    """Whether what critics win is bounded above, so that none can win without bound."""
 
     @property
     def bounded_above(self) -> bool:
@@ -72,6 +69,26 @@ class AbstractAdversarialGame(AbstractGame):
     @abc.abstractmethod
     def constraint(self) -> AbstractCriticConstraint:
         """How the critic is kept in its class of functions."""
+
+    def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> Tensor | None:
+        """The constraint's penalty on this pair's samples."""
+        return self.constraint.penalty(generate, critic, batch)
+
+    def constrain_critic(self, params: Params) -> Params:
+        """The constraint's reparametrisation."""
+        return self.constraint.reparametrise(params)
+
+    def project(self, player: Player, params: Params) -> Params:
+        """Critics back into the constraint's set; generators are free."""
+        return self.constraint.project(params) if player is Player.CRITIC else params
+
+
+class AbstractAdversarialGame(AbstractConstrainedGame):
+    r"""A GAN: :math:`\Phi(g, d) = E_{x \sim data}\, r(d(x)) + E_z\, f(d(g(z)))`, given by its scalar functions.
+
+    The critic maximises Phi minus its penalty; the generator descends :math:`E_z\, h(d(g(z)))`. It saturates where r
+    and f are bounded above.
+    """
 
     @abc.abstractmethod
     def real_payoff(self, scores: Tensor) -> Tensor:
@@ -90,15 +107,3 @@ class AbstractAdversarialGame(AbstractGame):
         fake_scores = critic(generate(batch.latent))
         value = self.real_payoff(critic(batch.real)).mean(-1) + self.fake_payoff(fake_scores).mean(-1)
         return PairTerms(value, self.generator_loss(fake_scores).mean(-1), -value)
-
-    def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> Tensor | None:
-        """The constraint's penalty on this pair's samples."""
-        return self.constraint.penalty(generate, critic, batch)
-
-    def constrain_critic(self, params: Params) -> Params:
-        """The constraint's reparametrisation."""
-        return self.constraint.reparametrise(params)
-
-    def project(self, player: Player, params: Params) -> Params:
-        """Critics back into the constraint's set; generators are free."""
-        return self.constraint.project(params) if player is Player.CRITIC else params

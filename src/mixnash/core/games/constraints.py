@@ -131,6 +131,113 @@ class GradientPenalty(AbstractCriticConstraint):
 
 
 @final
+class ZeroCentredPenalty(AbstractCriticConstraint):
+    r"""Penalty :math:`\frac{\gamma_1}{2} E \|\nabla d(x)\|_2^2 + \frac{\gamma_2}{2} E \|\nabla d(g(z))\|_2^2` on real
+    samples x (R1) and on generated ones (R2).
+
+    It flattens critics where samples are and says nothing of the space between, so a critic may still separate the two
+    by a step as high as it likes.
+
+    References:
+        Mescheder, Geiger, Nowozin, 2018, Which training methods for GANs do actually converge?, arXiv 1801.04406,
+        equations 9 (R1) and 10 (R2); Huang et al., 2024, arXiv 2501.05441 (both, with equal weights).
+
+    Args:
+        real_weight: gamma_1 >= 0; 0 leaves R1 out, and its cost.
+        generated_weight: gamma_2 >= 0; 0 leaves R2 out.
+
+    Raises:
+        InvalidInputError: when a weight is negative, or both are 0.
+    """
+
+    bounds_slopes = False
+
+    def __init__(self, real_weight: float = 1.0, generated_weight: float = 1.0) -> None:
+        for name, weight in (("real_weight", real_weight), ("generated_weight", generated_weight)):
+            require(weight >= 0, f"The {name} of a zero-centred penalty must be at least 0, found {weight}.")
+        require(
+            real_weight > 0 or generated_weight > 0,
+            "A zero-centred penalty needs a positive real_weight or generated_weight, found 0 for both.",
+        )
+        self.real_weight, self.generated_weight = real_weight, generated_weight
+
+    def reparametrise(self, params: Params) -> Params:
+        """The parameters themselves."""
+        return params
+
+    def project(self, params: Params) -> Params:
+        """The parameters themselves."""
+        return params
+
+    def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> Tensor:
+        """The penalty of the class docstring, means over samples; each critic's R1 is computed once."""
+        event_axes = batch.real.dim() - batch.mix.dim()
+        parts = []
+        if self.real_weight > 0:
+            parts.append(self.real_weight / 2 * _squared_slope(critic, batch.real, event_axes))
+        if self.generated_weight > 0:
+            fake = generate(batch.latent).detach()
+            parts.append(self.generated_weight / 2 * _squared_slope(critic, fake, event_axes))
+        total = sum(parts[1:], parts[0])
+        # R1 is [L, 1] for all pairs: the same for every generator.
+        return total.expand(total.shape[:-1] + batch.mix.shape[:-1])
+
+
+def _squared_slope(critic: Critic, samples: Tensor, event_axes: int) -> Tensor:
+    """E |grad d|^2, without the axis of samples."""
+    return critic.input_gradient(samples).flatten(-event_axes).square().sum(-1).mean(-1)
+
+
+@final
+class LazyPenalty(AbstractCriticConstraint):
+    r"""Another constraint whose penalty R is charged at every n-th step of training only, n times: :math:`n R` at steps
+    0, n, 2 n, ... and nothing in between. All evaluations of a step, several critic updates or a look-ahead, agree.
+
+    The mean over steps is R at 1 / n of its cost. Outside of training, such as in searches for deviations, the penalty
+    is R itself.
+
+    Karras et al. give the penalty an update of its own, so n + 1 updates in place of n, and make up for it by Adam's
+    step size times :math:`c = n / (n + 1)` and by :math:`\beta_1^c, \beta_2^c`. Here the penalty is a part of the step's
+    own update, and nothing has to be rescaled. Adam's memory of squared gradients, :math:`1 / (1 - \beta_2)` steps,
+    should still be much longer than n: otherwise the step that is penalised is scaled down by its own size, and the
+    penalty acts with less than its weight.
+
+    References:
+        Karras et al., 2020, Analyzing and improving the image quality of StyleGAN, arXiv 1912.04958, section 3.1 and
+        appendix B (n = 16 for R1).
+
+    Args:
+        constraint: what is charged; reparametrisation and projection are its own, at every step.
+        interval: n >= 1.
+
+    Raises:
+        InvalidInputError: when the interval is below 1.
+    """
+
+    def __init__(self, constraint: AbstractCriticConstraint, interval: int = 16) -> None:
+        require(interval >= 1, f"The interval of a lazy penalty must be at least 1 step, found {interval}.")
+        self.constraint, self.interval = constraint, interval
+        self.bounds_slopes = constraint.bounds_slopes
+
+    def reparametrise(self, params: Params) -> Params:
+        """The inner constraint's."""
+        return self.constraint.reparametrise(params)
+
+    def project(self, params: Params) -> Params:
+        """The inner constraint's."""
+        return self.constraint.project(params)
+
+    def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> Tensor | None:
+        """The inner constraint's, n times or None by the batch's step."""
+        if batch.step is None:
+            return self.constraint.penalty(generate, critic, batch)
+        if batch.step % self.interval > 0:
+            return None
+        penalty = self.constraint.penalty(generate, critic, batch)
+        return None if penalty is None else self.interval * penalty
+
+
+@final
 class SpectralNormalization(AbstractCriticConstraint):
     r"""Every weight matrix is divided by its largest singular value, :math:`\bar W = W / \sigma(W)`.
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mixnash.core.errors import require
 from mixnash.core.games.base import AbstractGame
-from mixnash.core.types import Batch, Critic, Generate, PairTerms, Params, Player
+from mixnash.core.types import AugmentationDraws, Batch, Critic, Generate, PairTerms, Params, Player
 
 
 def pack(samples: Tensor, packing: int, axis: int = 0) -> Tensor:
@@ -86,7 +86,11 @@ class PackedGame(AbstractGame):
         # Evaluations without a penalty bring no anchors.
         anchor = batch.anchor if batch.anchor.numel() == 0 else pack(batch.anchor, self._packing, axis)
         mix = pack(batch.mix, self._packing, axis)[..., 0]
-        return batch._replace(real=pack(batch.real, self._packing, axis), anchor=anchor, mix=mix)
+        packed = batch._replace(real=pack(batch.real, self._packing, axis), anchor=anchor, mix=mix)
+        if batch.augmentation is None:
+            return packed
+        draws = AugmentationDraws(*(pack(one, self._packing, axis) for one in batch.augmentation))
+        return packed._replace(augmentation=draws)
 
     def constrain_critic(self, params: Params) -> Params:
         """The inner game's."""

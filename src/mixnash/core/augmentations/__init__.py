@@ -1,0 +1,1 @@
+"""Random changes of images that let gradients through; one file per augmentation."""
