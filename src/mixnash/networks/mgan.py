@@ -1,73 +1,205 @@
 """The two networks of MGAN: generators that share all but their first layers, and a critic that tells them apart."""
 
-from collections.abc import Mapping, Sequence
-from typing import final
+import abc
+import itertools
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from functools import singledispatch
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor, nn
 
-from mixnash.core.errors import require
+from mixnash.core.errors import InvalidInputError, require
 from mixnash.core.population import stack
 from mixnash.core.types import Params
-from mixnash.networks.base import parameters_of
-from mixnash.networks.mlp import MLPCritic, MLPGenerator, fourier_features, stacked_linear
+from mixnash.networks.base import AbstractCritic, AbstractGenerator
+from mixnash.networks.layered import BODY, AbstractLayeredCritic, AbstractLayeredGenerator
+from mixnash.networks.mlp import MLPCritic, MLPGenerator, fourier_features
+from mixnash.networks.stacked_layers import run_stacked
 
-FIRST = "layers.0"
-"""The layer of an `MLPGenerator` that every generator has for itself."""
+MLP_LAYERS = "layers"
+"""The name of the layers within an MLP."""
+
+
+class GeneratorCut(NamedTuple):
+    """A generator in two parts, which share their parameters with it."""
+
+    name: str
+    """Of the first part within the generator, as in the names of its parameters."""
+    first: nn.Sequential
+    """Layers up to the first one that has parameters, from latents."""
+    trunk: nn.Module
+    """The layers after them, to samples [n, ...] of any shape."""
+    places: Mapping[str, str]
+    """The name within the generator of each parameter of the trunk."""
+
+
+@final
+class ReLULayers(nn.ModuleList):
+    """Layers with ReLU units in front of each."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """[n, width] to [n, out]."""
+        for layer in self:
+            hidden = layer(hidden.relu())
+        return hidden
+
+
+@singledispatch
+def cut_generator(generator: AbstractGenerator) -> GeneratorCut:
+    """Cut a generator after the first of its layers that has parameters.
+
+    Raises:
+        InvalidInputError: when no cut is known for its kind, it has one layer only, or its trunk mixes samples.
+    """
+    raise InvalidInputError(
+        f"A {type(generator).__name__} cannot be cut into a first layer and a trunk: give MGAN a network of layers, as "
+        "DCGANGenerator, ResNetGenerator and R3GANGenerator are, or an MLPGenerator."
+    )
+
+
+@cut_generator.register
+def _(generator: MLPGenerator) -> GeneratorCut:
+    first, *rest = generator.layers
+    require(
+        isinstance(first, nn.Linear) and first.in_features == generator.latent_dim,
+        "An MLPGenerator with Fourier features cannot be cut into a first layer and a trunk: set its octaves to 0.",
+    )
+    trunk = ReLULayers(rest)
+    places = {name: _after_first(name) for name, _ in trunk.named_parameters()}
+    return GeneratorCut(MLP_LAYERS, nn.Sequential(OrderedDict({"0": first})), trunk, places)
+
+
+def _after_first(name: str) -> str:
+    """The name in the MLP of a parameter in the list of all layers but the first."""
+    index, _, kind = name.partition(".")
+    return f"{MLP_LAYERS}.{int(index) + 1}.{kind}"
+
+
+@cut_generator.register
+def _(generator: AbstractLayeredGenerator) -> GeneratorCut:
+    name = type(generator).__name__
+    body = _sequence(generator.body, name)
+    with_parameters = [index for index, layer in enumerate(body) if next(layer.parameters(), None) is not None]
+    require(
+        len(with_parameters) >= 2,
+        f"A {name} cannot be cut into a first layer and a trunk: MGAN needs at least 2 layers that have parameters, "
+        f"found {len(with_parameters)}.",
+    )
+    at = with_parameters[0] + 1
+    first, trunk = body[:at], body[at:]  # slices keep the names of the layers
+    places = {place: f"{BODY}.{place}" for place, _ in trunk.named_parameters()}
+    return GeneratorCut(BODY, first, trunk, places)
+
+
+def _sequence(body: nn.Module, name: str) -> nn.Sequential:
+    """The layers of a network, checked for what no trunk may do."""
+    require(
+        isinstance(body, nn.Sequential),
+        f"A {name} cannot be cut: its body is a {type(body).__name__}, not a sequence of layers.",
+    )
+    require(
+        not any(isinstance(layer, nn.BatchNorm2d) for layer in body.modules()),
+        f"A {name} that normalises by batches cannot be part of an MGAN, where one batch holds samples of all "
+        "generators: use GroupNormalization or NoNormalization.",
+    )
+    assert isinstance(body, nn.Sequential)
+    return body
 
 
 @final
 class SharedTrunkGenerators(nn.Module):
-    """K generators, each an `MLPGenerator` that shares all layers after its first one with the others.
+    """K generators of one architecture that share all layers after the first one that has parameters.
+
+    The parameters are those of K first layers and of one trunk, which sees the samples of all generators as one batch.
 
     Args:
         event_shape: shape of one sample.
         count: K >= 1.
-        latent_dim: length of the standard normal latent.
-        width: units per hidden layer.
-        depth: hidden layers.
+        make: builds one generator; called K times for first layers of their own, the trunk is the first one's.
 
     Raises:
-        InvalidInputError: when a size is below 1.
+        InvalidInputError: when K is below 1 or the generator cannot be cut, see `cut_generator`.
     """
 
-    def __init__(self, event_shape: Sequence[int], count: int, latent_dim: int, width: int, depth: int) -> None:
+    def __init__(self, event_shape: Sequence[int], count: int, make: Callable[[], AbstractGenerator]) -> None:
         super().__init__()
         require(count >= 1, f"num_generators must be at least 1, found {count}: a mixed strategy needs a particle.")
-        made = [MLPGenerator(event_shape, latent_dim, width, depth) for _ in range(count)]
-        first = stack([parameters_of(one) for one in made])
-        self.weight = nn.Parameter(first[f"{FIRST}.weight"])  # [K, width, latent]
-        self.bias = nn.Parameter(first[f"{FIRST}.bias"])  # [K, width]
-        self.trunk = nn.ModuleList(list(made[0].layers)[1:])
+        cut = cut_generator(make())
+        # Cut one by one, so that no more than two whole generators exist at a time.
+        others = (cut_generator(make()).first for _ in range(count - 1))
+        first = stack([_parameters_in(cut.name, one) for one in itertools.chain([cut.first], others)])
+        self._own = {_attribute(name): name for name in first}
+        for attribute, name in self._own.items():
+            self.register_parameter(attribute, nn.Parameter(first[name]))  # [K, ...]
+        self.trunk = cut.trunk
+        self._first, self._name, self._places = _without_parameters(cut.first), cut.name, dict(cut.places)
         self._event_shape = tuple(event_shape)
 
     def forward(self, latent: Tensor) -> Tensor:
         """Latents [K, n, latent_dim] to samples [K, n, *event_shape]."""
-        own: Params = {f"{FIRST}.weight": self.weight, f"{FIRST}.bias": self.bias}
-        hidden = stacked_linear(own, FIRST, latent)
-        for layer in self.trunk:
-            hidden = layer(hidden.relu())
-        return hidden.reshape(*latent.shape[:2], *self._event_shape)
+        own = {name: self.get_parameter(attribute) for attribute, name in self._own.items()}
+        hidden = run_stacked(self._first[0], own, self._name, latent)
+        samples = torch.as_tensor(self.trunk(hidden.flatten(0, 1)))
+        return samples.reshape(*latent.shape[:2], *self._event_shape)
+
+    def as_particles(self, shared: Mapping[str, Tensor]) -> Params:
+        """This module's parameters by name, or others of the same names, as those of K stacked generators [K, ...].
+
+        They are copies. The leaves of the trunk are one tensor seen K times: they must not be written to.
+        """
+        params = {name: shared[attribute].detach().clone() for attribute, name in self._own.items()}
+        count = len(next(iter(params.values())))
+        for place, name in self._places.items():
+            copy = shared[f"trunk.{place}"].detach().clone()
+            params[name] = copy.expand(count, *copy.shape)
+        return params
 
 
-def as_particles(shared: Mapping[str, Tensor]) -> Params:
-    """Parameters of `SharedTrunkGenerators` by name as those of K stacked `MLPGenerator`s [K, ...], copied.
+def _attribute(name: str) -> str:
+    """`body.0.scale.weight` as `scale_weight`: names of registered tensors cannot hold dots."""
+    return name.split(".", 2)[2].replace(".", "_")
 
-    The leaves of the trunk are one tensor seen K times: they must not be written to.
+
+def _parameters_in(name: str, first: nn.Sequential) -> Params:
+    """The parameters of the first part, named as within the generator, copied."""
+    return {f"{name}.{place}": leaf.detach().clone() for place, leaf in first.named_parameters()}
+
+
+def _without_parameters(first: nn.Sequential) -> tuple[nn.Sequential]:
+    """The first part as a description for `run_stacked`, without storage, in a tuple that hides it from the module."""
+    return (first.to("meta"),)
+
+
+class AbstractClassifyingCritic(nn.Module, abc.ABC):
+    """A critic with a second linear head on what its last layer sees, which tells who made a sample.
+
+    Args:
+        scorer: the critic.
+        last: its last layer.
+        classes: how many generators there are to tell apart, at least 1.
     """
-    own = {f"{FIRST}.{name}": shared[name].detach().clone() for name in ("weight", "bias")}
-    count = len(own[f"{FIRST}.bias"])
-    for name, leaf in shared.items():
-        if name.startswith("trunk."):
-            _, index, kind = name.split(".")
-            copy = leaf.detach().clone()
-            own[f"layers.{int(index) + 1}.{kind}"] = copy.expand(count, *copy.shape)
-    return own
+
+    @abc.abstractmethod
+    def __init__(self, scorer: AbstractCritic, last: nn.Linear, classes: int) -> None:
+        super().__init__()
+        self.scorer = scorer
+        self.classifier = nn.Linear(last.in_features, classes)
+
+    @abc.abstractmethod
+    def features(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        """Samples [n, *event_shape] to what the last layer sees [n, d], and what it makes of it [n, 1]."""
+
+    def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        """Samples [n, *event_shape] to scores [n], as the scorer gives, and to logits of their makers [n, K]."""
+        hidden, scores = self.features(samples)
+        return scores.squeeze(-1), self.classifier(hidden)
 
 
 @final
-class ClassifyingCritic(nn.Module):
-    """An `MLPCritic` with a second head on its last hidden layer, which tells who made a sample.
+class ClassifyingMLPCritic(AbstractClassifyingCritic):
+    """An `MLPCritic` of ReLU units with a classifier.
 
     Args:
         event_shape: shape of one sample.
@@ -84,15 +216,55 @@ class ClassifyingCritic(nn.Module):
     def __init__(
         self, event_shape: Sequence[int], classes: int, width: int, depth: int, octaves: int, period: float
     ) -> None:
-        super().__init__()
-        self.scorer = MLPCritic(event_shape, width, depth, octaves=octaves, period=period)
-        self.classifier = nn.Linear(width, classes)
+        scorer = MLPCritic(event_shape, width, depth, octaves=octaves, period=period)
+        last = scorer.layers[-1]
+        assert isinstance(last, nn.Linear)
+        super().__init__(scorer, last, classes)
         self._octaves, self._period = octaves, period
 
-    def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
-        """Samples [n, *event_shape] to scores [n], as the `MLPCritic` gives, and to logits of their makers [n, K]."""
+    def features(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        """The last hidden units, and the score."""
+        *inner, last = self.scorer.get_submodule(MLP_LAYERS).children()
         hidden = fourier_features(samples.flatten(1), self._octaves, self._period)
-        *inner, last = self.scorer.layers
         for layer in inner:
             hidden = layer(hidden).relu()
-        return torch.as_tensor(last(hidden)).squeeze(-1), self.classifier(hidden)
+        return hidden, last(hidden)
+
+
+@final
+class ClassifyingLayeredCritic(AbstractClassifyingCritic):
+    """A critic of layers, the last one linear, with a classifier.
+
+    Args:
+        scorer: the critic, such as a `DCGANCritic`, `ResNetCritic` or `R3GANCritic`.
+        classes: how many generators there are to tell apart, at least 1.
+
+    Raises:
+        InvalidInputError: when the critic cannot be cut before its last layer.
+    """
+
+    def __init__(self, scorer: AbstractCritic, classes: int) -> None:
+        name = type(scorer).__name__
+        require(
+            isinstance(scorer, AbstractLayeredCritic),
+            f"A {name} cannot be cut before its last layer: give MGAN a network of layers, as DCGANCritic, "
+            "ResNetCritic and R3GANCritic are, or leave the critic out for an MLP.",
+        )
+        assert isinstance(scorer, AbstractLayeredCritic)
+        layers = list(_sequence(scorer.body, name))
+        last = layers[-1] if layers else None
+        require(
+            len(layers) >= 2 and isinstance(last, nn.Linear),
+            f"A {name} cannot be cut before its last layer: MGAN's classifier needs at least 2 layers, the last one "
+            f"linear, found {len(layers)}, the last one {type(last).__name__}.",
+        )
+        assert isinstance(last, nn.Linear)
+        super().__init__(scorer, last, classes)
+
+    def features(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        """The output of all layers but the last, and the score."""
+        *inner, last = self.scorer.get_submodule(BODY).children()
+        hidden = samples
+        for layer in inner:
+            hidden = layer(hidden)
+        return hidden, last(hidden)
