@@ -54,6 +54,12 @@ def _reproduce(words: list[str]) -> None:
     reproduce(words)
 
 
+def _train_classifier(words: list[str]) -> None:
+    from mixnash.classification.cli import main as train_classifier
+
+    train_classifier(words)
+
+
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         "train": Command("train, validate or continue a run, as train.py does", _train),
@@ -62,6 +68,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "reproduce": Command("regenerate figures and tables with known answers", _reproduce),
         "sample": Command("draw samples from a finished run into a file or a folder", _sample),
         "solve": Command("run dynamics on a game with a known answer, side by side", _solve),
+        "train-classifier": Command("train the network that metrics of images look through", _train_classifier),
     }
 )
 """What can follow `mixnash`."""
@@ -84,7 +91,7 @@ def main(args: list[str] | None = None) -> None:
         args: command-line words; those of the process if None.
     """
     words = sys.argv[1:] if args is None else args
-    lines = "\n".join(f"  {name:<10}{command.summary}" for name, command in COMMANDS.items())
+    lines = "\n".join(f"  {name:<18}{command.summary}" for name, command in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="mixnash",
         usage="mixnash [--help] [--version] COMMAND ...",

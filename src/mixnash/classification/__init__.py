@@ -1,0 +1,1 @@
+"""`mixnash train-classifier`: the networks whose features and classes the metrics of images use."""
