@@ -8,6 +8,10 @@ import pkgutil
 import pytest
 import torch
 
+from mixnash.core.augmentations.colour import Colour
+from mixnash.core.augmentations.composed import Composed
+from mixnash.core.augmentations.cutout import Cutout
+from mixnash.core.augmentations.translation import Translation
 from mixnash.core.dynamics.adaptive_conic_mirror_prox import AdaptiveConicMirrorProx
 from mixnash.core.dynamics.adaptive_extragradient_plus import AdaptiveExtragradientPlus
 from mixnash.core.dynamics.alternating import Alternating
@@ -33,10 +37,18 @@ from mixnash.core.dynamics.simultaneous import Simultaneous
 from mixnash.core.dynamics.snapshot_play import SnapshotPlay
 from mixnash.core.games.absolute_distance import AbsoluteDistance
 from mixnash.core.games.almost_bilinear import AlmostBilinear
+from mixnash.core.games.augmented import AugmentedGame
 from mixnash.core.games.bell_gaussian import BellGaussian
 from mixnash.core.games.bilinear import Bilinear
 from mixnash.core.games.chase_cosine import ChaseCosine
-from mixnash.core.games.constraints import GradientPenalty, SpectralNormalization, Unconstrained, WeightClipping
+from mixnash.core.games.constraints import (
+    GradientPenalty,
+    LazyPenalty,
+    SpectralNormalization,
+    Unconstrained,
+    WeightClipping,
+    ZeroCentredPenalty,
+)
 from mixnash.core.games.double_well import DoubleWell
 from mixnash.core.games.exponential_cosine import ExponentialCosine
 from mixnash.core.games.forsaken import Forsaken
@@ -55,6 +67,7 @@ from mixnash.core.games.parrilo import Parrilo
 from mixnash.core.games.polar import PolarGame
 from mixnash.core.games.polynomial import PolynomialGame
 from mixnash.core.games.ratio import Ratio
+from mixnash.core.games.relativistic import Relativistic
 from mixnash.core.games.saddle_quadratic import SaddleQuadratic
 from mixnash.core.games.separable_wells import SeparableWells
 from mixnash.core.games.silent_duel import SilentDuel
@@ -80,8 +93,12 @@ from mixnash.core.rules.stochastic_gradient_hmc import StochasticGradientHMC
 from mixnash.core.schedules import Constant, Cosine, Exponential, Growth, Linear, Polynomial
 from mixnash.core.tree import flatten, map_leaves, unflatten
 from mixnash.core.types import Player
+from mixnash.networks.dcgan import DCGANCritic, DCGANGenerator
 from mixnash.networks.distilled import DistilledGenerator
+from mixnash.networks.lipschitz import LipschitzConvolutionalCritic, LipschitzMLPCritic
 from mixnash.networks.mlp import MLPCritic, MLPGenerator
+from mixnash.networks.r3gan import R3GANCritic, R3GANGenerator
+from mixnash.networks.resnet import ResNetCritic, ResNetGenerator
 from problems import EnumeratedSupports
 
 CONSTRAINTS = {
@@ -89,10 +106,19 @@ CONSTRAINTS = {
     WeightClipping: lambda: WeightClipping(0.3),
     GradientPenalty: lambda: GradientPenalty(3.0, 0.7),
     SpectralNormalization: lambda: SpectralNormalization(4),
+    ZeroCentredPenalty: lambda: ZeroCentredPenalty(1.5, 0.7),
+    LazyPenalty: lambda: LazyPenalty(GradientPenalty(2.0, 0.3), 4),
 }
-ADVERSARIAL_GAMES = {Wasserstein: Wasserstein, Hinge: Hinge, NonSaturating: NonSaturating}
+ADVERSARIAL_GAMES = {Wasserstein: Wasserstein, Hinge: Hinge, NonSaturating: NonSaturating, Relativistic: Relativistic}
 PACKED_GAMES = {PackedGame: lambda: PackedGame(NonSaturating(GradientPenalty(2.0, 0.4)), 2)}
 """From a constraint to a game."""
+AUGMENTATIONS = {
+    Colour: lambda: Colour(),
+    Composed: lambda: Composed([Colour(), Translation(0.3), Cutout(0.4)]),
+    Cutout: lambda: Cutout(0.4, 0.3),
+    Translation: lambda: Translation(0.3, -0.7),
+}
+AUGMENTED_GAMES = {AugmentedGame: lambda: AugmentedGame(NonSaturating(GradientPenalty(2.0, 0.4)), Colour())}
 VECTOR_GAMES = {
     Bilinear: lambda: Bilinear([[1.0, -2.0], [0.5, 3.0]], [0.3, -0.2], [1.0, 0.4]),
     Matrix: lambda: Matrix([[0.6, 0.5], [0.0, 1.0]]),
@@ -175,10 +201,20 @@ DYNAMICS = {
     Consensus: lambda: Consensus(0.05, 0.3),
     Competitive: lambda: Competitive(0.05, 1e-6),
 }
+EVENT = [1, 8, 8]
+"""The shape of the samples of these networks."""
 NETWORKS = {
-    DistilledGenerator: lambda: DistilledGenerator([1, 4, 4], latent_dim=3, bins=4, width=5, depth=2, bridges=0.4),
-    MLPGenerator: lambda: MLPGenerator([1, 4, 4], latent_dim=3, width=5, depth=2, octaves=2, period=6.0),
-    MLPCritic: lambda: MLPCritic([1, 4, 4], width=5, depth=2, negative_slope=0.2, octaves=2, period=3.0),
+    DistilledGenerator: lambda: DistilledGenerator(EVENT, latent_dim=3, bins=4, width=5, depth=2, bridges=0.4),
+    MLPGenerator: lambda: MLPGenerator(EVENT, latent_dim=3, width=5, depth=2, octaves=2, period=6.0),
+    MLPCritic: lambda: MLPCritic(EVENT, width=5, depth=2, negative_slope=0.2, octaves=2, period=3.0),
+    DCGANGenerator: lambda: DCGANGenerator(EVENT, latent_dim=3, width=6),
+    DCGANCritic: lambda: DCGANCritic(EVENT, width=5),
+    ResNetGenerator: lambda: ResNetGenerator(EVENT, latent_dim=3, width=6, growth=2),
+    ResNetCritic: lambda: ResNetCritic(EVENT, width=6, blocks=1),
+    R3GANGenerator: lambda: R3GANGenerator(EVENT, latent_dim=3, width=4, blocks=1, growth=2, group_width=2),
+    R3GANCritic: lambda: R3GANCritic(EVENT, width=4, blocks=1, growth=2, group_width=2),
+    LipschitzMLPCritic: lambda: LipschitzMLPCritic(EVENT, width=6, depth=2, iterations=5),
+    LipschitzConvolutionalCritic: lambda: LipschitzConvolutionalCritic(EVENT, width=6, kernel=4, iterations=5),
 }
 
 

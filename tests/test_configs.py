@@ -12,16 +12,22 @@ import yaml
 import mixnash.core
 import mixnash.data
 import mixnash.networks
+from image_files import in_small_sets, small_sets  # noqa: F401 (fixtures)
 from mixnash.cli import train
+from mixnash.core.augmentations.base import AbstractAugmentation
 from mixnash.core.dynamics.base import AbstractDynamics
-from mixnash.core.games.base import AbstractAdversarialGame, AbstractGame
+from mixnash.core.errors import InvalidInputError
+from mixnash.core.games.base import AbstractConstrainedGame, AbstractGame
 from mixnash.core.rules.base import AbstractPositionRule, AbstractWeightRule
 from mixnash.data.base import AbstractDataModule
-from mixnash.networks.base import AbstractCritic, AbstractGenerator
+from mixnash.networks.base import AbstractCritic, AbstractGenerator, AbstractNetwork
 from mixnash.solving.cli import run as solve
 from mixnash.solving.write import FILES
 from plugins import discover
 from training import REPOSITORY, TINY, tiny_config
+
+pytestmark = pytest.mark.usefixtures("in_small_sets")
+"""Sets of images are looked for in the working directory."""
 
 CONFIGS = REPOSITORY / "configs"
 EXPERIMENTS = sorted((CONFIGS / "experiment").glob("*.yaml"))
@@ -33,6 +39,7 @@ KINDS: dict[str, list[type]] = {
     "network": [AbstractGenerator, AbstractCritic],
     "dynamics": [AbstractDynamics],
     "rule": [AbstractPositionRule, AbstractWeightRule],
+    "augmentation": [AbstractAugmentation],
 }
 """What the fragments of each folder may be."""
 
@@ -42,6 +49,7 @@ PLACES: dict[type, list[list[str]]] = {
     AbstractGenerator: [["model", "init_args", "generator"]],
     AbstractCritic: [["model", "init_args", "critic"]],
     AbstractDynamics: [["model", "init_args", "dynamics"]],
+    AbstractAugmentation: [["model", "init_args", "augmentation"]],
     AbstractPositionRule: [
         ["model", "init_args", "dynamics", "init_args", player, "position"] for player in ("generators", "critics")
     ],
@@ -81,6 +89,17 @@ def kind_of(path: Path) -> type:
     """The abstract type that a fragment is to be instantiated as."""
     (kind,) = [kind for kind in KINDS[path.parent.name] if issubclass(class_of(path), kind)]
     return kind
+
+
+def needs_images(path: Path) -> bool:
+    """Whether a fragment is of a network that refuses points of the plane."""
+    if not issubclass(class_of(path), AbstractNetwork):
+        return False
+    try:
+        class_of(path)(event_shape=[2])
+    except InvalidInputError:
+        return True
+    return False
 
 
 def test_every_folder_holds_configurations_and_every_configuration_is_in_a_known_folder():
@@ -151,7 +170,8 @@ def test_fragment_is_one_object_of_the_kind_of_its_folder(path):
     kind = kind_of(path)
     needs_shape = kind in {AbstractGenerator, AbstractCritic}
     parser.add_subclass_arguments(kind, "it")
-    more = ["--it.init_args.event_shape=[2]"] if needs_shape else []
+    shape = "[1,8,8]" if needs_shape and needs_images(path) else "[2]"
+    more = [f"--it.init_args.event_shape={shape}"] if needs_shape else []
     built = parser.instantiate(parser.parse_args([f"--it={path}", *more])).it
     assert type(built) is class_of(path)
 
@@ -159,6 +179,8 @@ def test_fragment_is_one_object_of_the_kind_of_its_folder(path):
 @over(FRAGMENTS)
 def test_fragment_runs_in_an_experiment(path, tmp_path):
     config = yaml.safe_load(TINY)
+    if kind_of(path) is AbstractAugmentation or needs_images(path):
+        config["data"] = str(CONFIGS / "data" / "digits.yaml")
     for place in PLACES[kind_of(path)]:
         put(config, place, str(path))
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
@@ -177,7 +199,8 @@ def put(tree: dict[str, Any], place: list[str], value: object) -> None:
 
 
 PLAYABLE = [
-    *discover(AbstractAdversarialGame, mixnash.core),
+    *discover(AbstractConstrainedGame, mixnash.core),
+    *discover(AbstractAugmentation, mixnash.core),
     *discover(AbstractDynamics, mixnash.core),
     *discover(AbstractPositionRule, mixnash.core),
     *discover(AbstractWeightRule, mixnash.core),

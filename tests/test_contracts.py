@@ -7,15 +7,18 @@ import pytest
 import torch
 
 import mixnash.core
+import mixnash.core.augmentations
 import mixnash.core.dynamics
 import mixnash.core.games
 import mixnash.core.rules
 import mixnash.networks
 import plugins
 import problems
+from mixnash.core.augmentations.base import AbstractAugmentation
 from mixnash.core.dynamics.base import AbstractDynamics
 from mixnash.core.feedback import feedback, feedback_reference
-from mixnash.core.games.base import AbstractAdversarialGame, AbstractGame
+from mixnash.core.games.augmented import AugmentedGame
+from mixnash.core.games.base import AbstractConstrainedGame, AbstractGame
 from mixnash.core.games.constraints import AbstractCriticConstraint, GradientPenalty
 from mixnash.core.games.hinge import Hinge
 from mixnash.core.games.packed import PackedGame
@@ -35,12 +38,14 @@ POSITION_RULES = plugins.discover(AbstractPositionRule, mixnash.core)
 WEIGHT_RULES = plugins.discover(AbstractWeightRule, mixnash.core)
 SCHEDULES = plugins.discover(AbstractSchedule, mixnash.core)
 DYNAMICS = plugins.discover(AbstractDynamics, mixnash.core)
+AUGMENTATIONS = plugins.discover(AbstractAugmentation, mixnash.core)
 NETWORKS = plugins.discover(AbstractNetwork, mixnash.networks)
 
 OWN_FILE = {
     mixnash.core.games: GAMES,
     mixnash.core.rules: POSITION_RULES + WEIGHT_RULES,
     mixnash.core.dynamics: DYNAMICS,
+    mixnash.core.augmentations: AUGMENTATIONS,
 }
 ONE_FILE = {"mixnash.core.games.constraints": CONSTRAINTS, "mixnash.core.schedules": SCHEDULES}
 EVERYTHING = [*itertools.chain(*OWN_FILE.values()), *CONSTRAINTS, *SCHEDULES, *NETWORKS]
@@ -98,10 +103,12 @@ def test_a_schedule_is_a_function_of_the_step_within_its_bounds(plugin):
 
 def game_problem(plugin):
     """A game of any kind, with networks, profile and draws."""
-    if issubclass(plugin, AbstractAdversarialGame):
+    if issubclass(plugin, AbstractConstrainedGame):
         return make(plugins.ADVERSARIAL_GAMES, plugin, GradientPenalty(2.0)), problems.tanh_problem(2, 3)
     if issubclass(plugin, PackedGame):  # batches of 5 and 11 samples leave a rest
         return make(plugins.PACKED_GAMES, plugin), problems.tanh_problem(2, 3, packing=2)
+    if issubclass(plugin, AugmentedGame):
+        return make(plugins.AUGMENTED_GAMES, plugin), problems.augmented_problem(2, 3, (2, 2, 1))
     game = make(plugins.VECTOR_GAMES, plugin)
     profile = Profile(
         *(
@@ -196,6 +203,31 @@ def test_a_constraint_charges_each_pair_a_number_that_is_not_negative_or_nothing
     assert bool((got >= 0).all())
 
 
+# ---------------------------------------------------------------------- augmentations
+
+
+@over("plugin", AUGMENTATIONS)
+def test_an_augmentation_changes_each_image_alone_by_its_own_draws_whatever_leads_its_axes(plugin):
+    augmentation, images = make(plugins.AUGMENTATIONS, plugin), normal(2, 3, 5, 2, 6, 7)
+    uniforms = torch.rand(2, 3, 5, augmentation.draws, generator=make_rng(0), dtype=images.dtype)
+    before = images.clone()
+    together = augmentation(images, uniforms)
+    assert torch.equal(images, before)
+    assert together.dtype == images.dtype
+    for place in itertools.product(range(2), range(3), range(5)):
+        torch.testing.assert_close(augmentation(images[place], uniforms[place]), together[place], rtol=0, atol=1e-14)
+    assert len(torch.unique(together - images)) > 1
+
+
+@over("plugin", AUGMENTATIONS)
+def test_an_augmentation_lets_gradients_through(plugin):
+    augmentation, images = make(plugins.AUGMENTATIONS, plugin), normal(2, 2, 6, 7).requires_grad_()
+    uniforms = torch.rand(2, augmentation.draws, generator=make_rng(1), dtype=images.dtype)
+    assert torch.autograd.gradcheck(lambda one: augmentation(one, uniforms), (images,))
+    (slopes,) = torch.autograd.grad(augmentation(images, uniforms).sum(), images)
+    assert bool((slopes.flatten(1).abs().sum(1) > 0).all())
+
+
 # ---------------------------------------------------------------------- dynamics
 
 
@@ -271,12 +303,12 @@ def test_a_dynamics_is_put_elsewhere_with_a_state_of_the_same_shape(plugin):
 def test_a_network_is_deterministic_without_buffers_and_equal_stacked_and_alone(plugin):
     network = make(plugins.NETWORKS, plugin).double()
     critic = isinstance(network, AbstractCritic)
-    inputs = normal(3, 6, 1, 4, 4) if critic else normal(3, 6, network.latent_dim)
+    inputs = normal(3, 6, *plugins.EVENT) if critic else normal(3, 6, network.latent_dim)
     params = {name: leaf + 0.1 * normal(3, *leaf.shape) for name, leaf in parameters_of(network).items()}
     functions = functions_of(network)
     assert not list(network.buffers())
     together = functions.stacked(params, inputs)
-    assert together.shape == ((3, 6) if critic else (3, 6, 1, 4, 4))
+    assert together.shape == ((3, 6) if critic else (3, 6, *plugins.EVENT))
     assert torch.equal(together, functions.stacked(params, inputs))
     for k in range(3):
         torch.testing.assert_close(functions.single(particle(params, k), inputs[k]), together[k])

@@ -65,10 +65,11 @@ def test_table_of_points_reads_back_exactly(mixture_run, tmp_path):
 
 def test_folder_of_images_holds_one_grey_file_per_sample(digits_run, tmp_path):
     sample(digits_run, 12, tmp_path / "images", "--seed", "3")
-    expected = ((drawn(digits_run, 12, seed=3).values + 1) * 127.5).round().clamp(0, 255)
+    expected = drawn(digits_run, 12, seed=3)
+    pixels_of = ((expected.values + 1) * 127.5).round().clamp(0, 255)
     names = sorted(path.name for path in (tmp_path / "images").iterdir())
-    assert names == [f"{index:05d}.png" for index in range(12)]
-    for name, pixels in zip(names, expected[:, 0].numpy(), strict=True):
+    assert names == [f"{index:05d}_particle_{k}.png" for index, k in enumerate(expected.particle.tolist())]
+    for name, pixels in zip(names, pixels_of[:, 0].numpy(), strict=True):
         with Image.open(tmp_path / "images" / name) as image:
             assert (image.mode, image.size) == ("L", (8, 8))
             assert np.array_equal(np.asarray(image), pixels)
@@ -93,13 +94,16 @@ def test_folder_with_content_is_left_alone_and_overwriting_replaces_numbered_ima
     (folder / "photo.png").write_text("kept")
     assert "left untouched" in message_of(capsys, ["--run", digits_run, "--num_samples", 2, "--output", folder])
     assert len(list(folder.iterdir())) == 8
+    (folder / "00007.png").write_text("kept")  # a number alone may be anybody's
     sample(digits_run, 2, folder, "--overwrite")
-    assert sorted(path.name for path in folder.iterdir()) == ["00000.png", "00001.png", "notes.txt", "photo.png"]
+    of = drawn(digits_run, 2).particle.tolist()
+    ours = [f"0000{index}_particle_{k}.png" for index, k in enumerate(of)]
+    assert sorted(path.name for path in folder.iterdir()) == [*ours, "00007.png", "notes.txt", "photo.png"]
 
 
 def test_formats_that_do_not_fit_are_refused(mixture_run, digits_run, tmp_path, capsys):
     points, images = ["--run", mixture_run, "--output"], ["--run", digits_run, "--output"]
-    assert "to a .npz or .csv file or to a folder" in message_of(capsys, [*points, tmp_path / "x.txt"])
+    assert "to a .npz, .csv or .png file or to a folder" in message_of(capsys, [*points, tmp_path / "x.txt"])
     assert "Only grey or RGB images" in message_of(capsys, [*points, tmp_path / "folder"])
     assert "holds points of the plane, found samples of shape [1, 8, 8]" in message_of(
         capsys, [*images, tmp_path / "x.csv"]

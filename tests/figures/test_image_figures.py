@@ -4,7 +4,7 @@ import torch
 from drawing import drawn, texts
 
 from mixnash.core.errors import InvalidInputError
-from mixnash.figures.images import image_grid, image_rows
+from mixnash.figures.images import channels_apart, image_grid, image_rows
 
 
 def noise(*shape: int) -> torch.Tensor:
@@ -72,6 +72,21 @@ def test_rows_have_their_labels_at_their_height(rows, across, size):
         assert place.x1 < box.x0
         assert (place.y0 + place.y1) / 2 == pytest.approx(box.y1 - box.height * (row + 0.5) / rows, abs=2)
     assert set(labels) <= set(texts(figure))
+
+
+def test_tall_rows_of_large_images_fit_the_screen():
+    drawn(image_rows(noise(17, 2, 3, 128, 128), [f"particle {k}" for k in range(17)], "Rows"))
+
+
+def test_channels_that_no_screen_has_stand_side_by_side():
+    images = noise(4, 2, 3, 5)
+    apart = channels_apart(images)
+    assert apart.shape == (4, 1, 3, 10)
+    np.testing.assert_array_equal(apart[:, 0, :, :5], images[:, 0])
+    np.testing.assert_array_equal(apart[:, 0, :, 5:], images[:, 1])
+    for channels in (1, 3):
+        same = noise(2, channels, 4, 4)
+        np.testing.assert_array_equal(channels_apart(same), same)
 
 
 def test_rows_are_particles():

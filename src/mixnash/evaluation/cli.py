@@ -119,6 +119,9 @@ def run_evaluation(
     print_table(result)
     if result.about["protocol"] is not None:
         print(f"protocol: {result.about['protocol']}")
+    if result.images is not None:
+        for sentence in result.images.left_out:
+            print(f"note: {sentence}")
     print(f"checkpoint: {run.checkpoint_path} (step {run.step})")
     print(f"report: {report}")
     if rounds is not None:

@@ -12,8 +12,9 @@ from mixnash.core.errors import require
 from mixnash.core.population import effective_size, entropy, size
 from mixnash.core.random import Purpose, stream
 from mixnash.core.types import Population
-from mixnash.data.base import AbstractDataModule, AbstractMixtureData
+from mixnash.data.base import AbstractDataModule, AbstractImageData, AbstractMixtureData
 from mixnash.evaluation.equilibrium import Equilibrium
+from mixnash.evaluation.image_scores import ImageScores, score_images
 from mixnash.evaluation.load import LoadedRun
 from mixnash.lit.mode_shares import mode_shares
 from mixnash.lit.scores import evaluation_metrics
@@ -50,6 +51,8 @@ class Result(NamedTuple):
     """What was evaluated and how."""
     equilibrium: Equilibrium | None = None
     """How far the mixtures are from equilibrium, if it was asked for."""
+    images: ImageScores | None = None
+    """What the numbers of images are of; None for points."""
 
     def flat(self) -> dict[str, Plain]:
         """One JSON-safe object. What is not finite becomes the text ``nan``, ``inf`` or ``-inf``."""
@@ -76,10 +79,16 @@ def evaluate(
     """
     require(num_samples >= 1, f"num_samples must be at least 1, found {num_samples}.")
     module, device = run.module, run.module.device
-    samples = module.sample(num_samples, stream(device, seed, Purpose.EVALUATION), particle, averaged).values
+    samples = module.sample(num_samples, stream(device, seed, Purpose.EVALUATION), particle, averaged)
     reference = run.data.held_out(num_samples).to(device)
     metrics = evaluation_metrics(run.data).to(device)
-    scores = _scores(metrics, samples, reference)
+    scores = _scores(metrics, samples.values, reference)
+    images = None
+    if isinstance(run.data, AbstractImageData):
+        raw = (
+            module.sample(num_samples, stream(device, seed, Purpose.EVALUATION), particle, False) if averaged else None
+        )
+        images = score_images(run.data, samples, raw, reference)
     coverage = next((metric for metric in metrics.values() if isinstance(metric, ModeCoverage)), None)
     perfect = {} if coverage is None else coverage.perfect()
     about: dict[str, Plain] = {
@@ -93,11 +102,16 @@ def evaluate(
         "device": str(device),
         "protocol": None if coverage is None else coverage.protocol(),
         "num_modes": None if coverage is None else len(coverage.mixture.centres),
+        "reference_images": None if images is None else images.references,
+        "left_out": None if images is None else " ".join(images.left_out),
         "mixnash_version": version("mixnash"),
         "torch_version": torch.__version__,
     }
     floors = _distances_of_training_data(run.data, reference, num_samples)
-    return Result(scores, perfect | floors, _game(run, seed, averaged) | _particles(run, seed, averaged), about)
+    if images is not None:
+        scores, perfect = scores | images.metrics, perfect | images.perfect
+    game = _game(run, seed, averaged) | _particles(run, seed, averaged)
+    return Result(scores, perfect | floors, game, about, images=images)
 
 
 def _scores(metrics: MetricCollection, samples: Tensor, reference: Tensor) -> dict[str, float]:

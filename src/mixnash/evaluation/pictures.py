@@ -45,7 +45,8 @@ class Picture(NamedTuple):
 
 CAPTIONS: Mapping[str, str] = MappingProxyType(
     {
-        "samples": "Draws from the mixture; every generator has a colour or a row of its own.",
+        "samples": "Draws from the mixture; every generator has a colour or a row of its own. All rows of images are "
+        "made of the same latents.",
         "critic": "Where the mixture of critics takes samples for real (high) and for generated (low).",
         "modes": "Bars should end within the pale bands, where nineteen of twenty draws from the data would end.",
         "particles": "Generators that share the modes out among themselves show one dark cell per row, and pairs of "
@@ -122,7 +123,7 @@ _CURVES = (
 def portrait_pictures(run: LoadedRun, averaged: bool) -> list[Picture]:
     """Every portrait that fits the run's data."""
     figures = portraits(run.module, run.data, averaged)
-    return [_picture(name, CAPTIONS.get(name, name.replace("_", " ")), figure) for name, figure in figures.items()]
+    return [draw_picture(name, CAPTIONS.get(name, name.replace("_", " ")), figure) for name, figure in figures.items()]
 
 
 def curve_pictures(history: History, result: Result, validation_size: int, clock: bool) -> list[Picture]:
@@ -158,7 +159,7 @@ def equilibrium_pictures(result: Result) -> list[Picture]:
         "What the best deviations found are worth against the opponent's mixture. Their distance bounds the duality "
         "gap from below; curves that still part at the end ask for a longer search."
     )
-    return [_picture("equilibrium", caption, figure)]
+    return [draw_picture("equilibrium", caption, figure)]
 
 
 def _deviation_curve(estimates: Sequence[Estimate], best_atom: float) -> DeviationCurve:
@@ -179,10 +180,11 @@ def _draw(curve: _Curve, courses: dict[str, Course], perfect: Mapping[str, float
         log=curve.log and (reference is None or reference > 0),
     )
     figure.set_size_inches(CURVE_SIZE)
-    return _picture(f"training_{curve.name}_{suffix}", curve.caption, figure)
+    return draw_picture(f"training_{curve.name}_{suffix}", curve.caption, figure)
 
 
-def _picture(name: str, caption: str, figure: Figure) -> Picture:
+def draw_picture(name: str, caption: str, figure: Figure) -> Picture:
+    """A figure as a file of that name, with its size on the page."""
     png = to_png(figure, SHARPNESS * DPI)
     width, height = struct.unpack(">II", png[16:24])  # the IHDR chunk, PNG specification, section 11.2.2
     return Picture(name, caption, png, width // SHARPNESS, height // SHARPNESS)

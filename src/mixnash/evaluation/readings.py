@@ -6,13 +6,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from mixnash.evaluation.evaluate import Result
-
-
-class Reading(NamedTuple):
-    """What a metric is called and how to read it."""
-
-    label: str
-    sentence: str
+from mixnash.evaluation.image_readings import Reading, image_reading
 
 
 class Row(NamedTuple):
@@ -168,18 +162,25 @@ def metric_rows(result: Result) -> list[Row]:
 
 def metric_row(result: Result, name: str) -> Row:
     """One metric with its perfect value."""
-    reading = READINGS.get(name, Reading(name.replace("_", " "), ""))
-    perfect = ""
-    if name in result.perfect:
-        perfect = with_spread(result.perfect[name], result.perfect[f"{name}_std"])
-    return Row(name, reading, number(result.metrics[name]), perfect)
+    perfect, spread = result.perfect.get(name), result.perfect.get(f"{name}_std")
+    shown = "" if perfect is None else number(perfect) if spread is None else with_spread(perfect, spread)
+    return Row(name, READINGS.get(name) or image_reading(name), number(result.metrics[name]), shown)
 
 
 def headlines(result: Result) -> list[Row]:
     """The three most telling metrics; counts of modes as 'found / all'."""
-    rows = [metric_row(result, name) for name in HEADLINES if name in result.metrics][:3]
+    rows = [metric_row(result, name) for name in (*_of_images(result), *HEADLINES) if name in result.metrics][:3]
     total = result.about["num_modes"]
     return [row._replace(value=f"{row.value} / {total}") if row.name == "modes" else row for row in rows]
+
+
+def _of_images(result: Result) -> tuple[str, ...]:
+    """What comes first for images: modes that can be counted, then what the extractor says that knows the data best."""
+    if result.images is None:
+        return ()
+    extractor = result.images.seen.extractor
+    own = (extractor.metric, f"coverage_{extractor.name}", f"density_{extractor.name}")
+    return ("stacked_modes", "stacked_kl_uniform", *own)
 
 
 def game_rows(result: Result) -> list[Row]:

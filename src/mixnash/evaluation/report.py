@@ -20,10 +20,12 @@ class Pictures(NamedTuple):
     over_steps: Sequence[Picture]
     over_seconds: Sequence[Picture]
     equilibrium: Sequence[Picture] = ()
+    images: Sequence[Picture] = ()
+    """What only images have: their classes and their nearest neighbours among the data."""
 
     def all(self) -> list[Picture]:
         """Those of every section."""
-        return [*self.portraits, *self.over_steps, *self.over_seconds, *self.equilibrium]
+        return [*self.portraits, *self.images, *self.over_steps, *self.over_seconds, *self.equilibrium]
 
 
 def render_report(run: LoadedRun, result: Result, pictures: Pictures, command: str) -> str:

@@ -6,8 +6,9 @@ from pathlib import Path
 from mixnash.evaluation.evaluate import Result
 from mixnash.evaluation.files import make_folder, write_file
 from mixnash.evaluation.history import read_history
+from mixnash.evaluation.image_pictures import Classes, Views, image_pictures
 from mixnash.evaluation.load import LoadedRun
-from mixnash.evaluation.pictures import curve_pictures, equilibrium_pictures, portrait_pictures
+from mixnash.evaluation.pictures import Picture, curve_pictures, equilibrium_pictures, portrait_pictures
 from mixnash.evaluation.report import Pictures, render_report
 
 
@@ -33,6 +34,7 @@ def write_evaluation(run: LoadedRun, result: Result, folder: Path, command: str)
         curve_pictures(history, result, run.data.validation_size, clock=False),
         curve_pictures(history, result, run.data.validation_size, clock=True),
         equilibrium_pictures(result),
+        _image_pictures(run, result),
     )
     for picture in pictures.all():
         write_file(folder / "figures" / f"{picture.name}.png", picture.png)
@@ -40,3 +42,16 @@ def write_evaluation(run: LoadedRun, result: Result, folder: Path, command: str)
     report = folder / "report.html"
     write_file(report, render_report(run, result, pictures, command).encode())
     return report
+
+
+def _image_pictures(run: LoadedRun, result: Result) -> list[Picture]:
+    if result.images is None:
+        return []
+    seen = result.images.seen
+    classes = None
+    if seen.generated.logits is not None and seen.held_out.logits is not None:
+        classes = Classes(seen.generated.logits, seen.held_out.logits)
+    views = Views(seen.generated, seen.training)
+    return image_pictures(
+        run, result.images.samples, bool(result.about["averaged"]), classes, views, result.images.training
+    )

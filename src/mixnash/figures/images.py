@@ -33,7 +33,7 @@ def image_grid(images: Float[Array, "n C H W"], columns: int, title: str) -> Fig
     Raises:
         InvalidInputError: when the shape is none of images, or `columns` is not positive.
     """
-    pixels = _pixels(numbers(images, "images", "n", "C", "H", "W"))
+    pixels = rgb_pixels(numbers(images, "images", "n", "C", "H", "W"))
     require(columns > 0, f"A grid needs at least one column, found {columns}.")
     return _show(pixels, min(columns, len(pixels)), [], title)
 
@@ -52,12 +52,27 @@ def image_rows(images: Float[Array, "R n C H W"], row_labels: Sequence[str], tit
     found = numbers(images, "rows of images", "R", "n", "C", "H", "W")
     rows, across = found.shape[:2]
     require(len(row_labels) == rows, f"{rows} rows of images need as many labels, found {len(row_labels)}.")
-    pixels = _pixels(found.reshape(rows * across, *found.shape[2:]))
+    pixels = rgb_pixels(found.reshape(rows * across, *found.shape[2:]))
     return _show(pixels, across, list(row_labels), title)
 
 
-def _pixels(images: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Images [n, C, H, W] in [-1, 1] as RGB [n, H, W, 3] in [0, 1]."""
+def channels_apart(images: Float[Array, "n C H W"]) -> NDArray[np.float64]:
+    """Images that have neither one channel nor three, as grey ones [n, 1, H, C W] with their channels side by side;
+    others [n, C, H, W] as they are.
+    """
+    found = numbers(images, "images", "n", "C", "H", "W")
+    count, channels, height, width = found.shape
+    if channels in (1, 3):
+        return found
+    return found.transpose(0, 2, 1, 3).reshape(count, 1, height, channels * width)
+
+
+def rgb_pixels(images: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Images [n, C, H, W] in [-1, 1] as RGB [n, H, W, 3] in [0, 1]; what is not finite is pink.
+
+    Raises:
+        InvalidInputError: when there is no image, or it has neither one channel nor three.
+    """
     require(images.size > 0, f"Expected at least one image, found shape {images.shape}.")
     require(images.shape[1] in (1, 3), f"Expected images of 1 or 3 channels, found {images.shape[1]}.")
     rgb = np.broadcast_to(images, (len(images), 3, *images.shape[2:])).transpose(0, 2, 3, 1)
@@ -88,7 +103,8 @@ def _show(pixels: NDArray[np.float64], columns: int, labels: list[str], title: s
     left = _EDGE + max([round(text.get_window_extent().width) + 8 for text in texts], default=0)
     room = max(_WIDTH - left, _WIDTH // 2)
     mosaic = _mosaic(pixels, columns, room)
-    shrink = min(1.0, 1.05 * room / mosaic.shape[1])  # separators may exceed the room a little
+    # Separators may exceed the room a little.
+    shrink = min(1.0, 1.05 * room / mosaic.shape[1], 1.05 * _HEIGHT / mosaic.shape[0])
     height, width = (round(shrink * side) for side in mosaic.shape[:2])
     across = max(left + width + _EDGE, _NARROWEST)
     lines = wrap(title, across / DPI)

@@ -1,6 +1,7 @@
 """What every trainable GAN of the project offers: samples of its mixture, and scores while training."""
 
 import abc
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
@@ -14,10 +15,15 @@ from mixnash.core.games.base import AbstractGame
 from mixnash.core.population import size
 from mixnash.core.random import Purpose, stream
 from mixnash.core.types import Networks, Params, Player, Profile
-from mixnash.data.base import AbstractDataModule
+from mixnash.data.base import CHUNK, AbstractDataModule, AbstractImageData
 from mixnash.lit.checkpoints import check_fits
+from mixnash.lit.extractors import training_extractor
 from mixnash.lit.finite import FiniteGuard, check_positions
+from mixnash.lit.observation import Observer, check_held_out, first_of_validation
 from mixnash.lit.scores import training_metrics
+
+GENERATED_AT_ONCE = 1 << 21
+"""Most numbers in samples that are generated together: 2,674 grey images of 28 pixels a side, 682 of CIFAR-10."""
 
 
 class Samples(NamedTuple):
@@ -35,6 +41,7 @@ class AbstractGAN(pl.LightningModule, abc.ABC):
     validation_metrics: MetricCollection
     seed: int
     _guard: FiniteGuard
+    _observer: Observer
 
     @property
     @abc.abstractmethod
@@ -107,18 +114,31 @@ class AbstractGAN(pl.LightningModule, abc.ABC):
         values: Tensor | None = None
         for index in torch.unique(origin).tolist():
             own = origin == index
-            made = self.generate({name: leaf[index] for name, leaf in generators.params.items()}, latent[own])
+            made = self._made({name: leaf[index] for name, leaf in generators.params.items()}, latent[own])
             values = made.new_empty(count, *made.shape[1:]) if values is None else values
             values[own] = made
         assert values is not None
         return Samples(values, origin)
+
+    def _made(self, params: Params, latent: Tensor) -> Tensor:
+        """Samples of one generator, few enough at a time that its layers fit into memory."""
+        at_once = max(1, GENERATED_AT_ONCE // self.generate(params, latent[:1]).numel())
+        return torch.cat([self.generate(params, part) for part in torch.split(latent, at_once)])
 
     def setup(self, stage: str) -> None:
         """Tell the data how much a step consumes, and choose the metrics that fit the data."""
         del stage
         data = self.datamodule
         data.draws_per_step = self.draws_per_step
-        self.validation_metrics = training_metrics(data)
+        extractor, are_first = training_extractor(data), None
+        if extractor is not None:
+            assert isinstance(data, AbstractImageData)
+            extractor.check(data.event_shape)
+            check_held_out(data, data.validation_size)
+            is_whole = self.trainer.world_size == 1 and data.validation_size <= CHUNK
+            are_first = None if is_whole else partial(first_of_validation, data)
+        self.validation_metrics = training_metrics(data, extractor)
+        self._observer = Observer(extractor, are_first)
 
     @property
     def datamodule(self) -> AbstractDataModule:
@@ -178,7 +198,7 @@ class AbstractGAN(pl.LightningModule, abc.ABC):
         """Score as many fresh samples as there are held-out ones; draws do not depend on the step."""
         rng = stream(self.device, self.seed, Purpose.EVALUATION, self.global_rank, batch_idx)
         samples = self.sample(len(batch), rng)
-        self.validation_metrics.update(samples=samples.values.flatten(1), reference=batch.flatten(1))
+        self.validation_metrics.update(**self._observer(samples.values, batch, batch_idx))
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of this evaluation."""

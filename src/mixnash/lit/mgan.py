@@ -5,8 +5,8 @@ mixed strategies to evaluation.
 """
 
 import math
-from collections.abc import Sequence
-from typing import final
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar, final
 
 import torch
 import torch.nn.functional as F
@@ -30,9 +30,17 @@ from mixnash.lit.torch_optimizers import (
     plain_optimizers,
     step_optimizer,
 )
-from mixnash.networks.base import AbstractNetwork, functions_of, newly_made, parameters_of
-from mixnash.networks.mgan import ClassifyingCritic, SharedTrunkGenerators, as_particles
+from mixnash.networks.base import AbstractCritic, AbstractGenerator, functions_of, newly_made, parameters_of
+from mixnash.networks.mgan import (
+    AbstractClassifyingCritic,
+    ClassifyingLayeredCritic,
+    ClassifyingMLPCritic,
+    SharedTrunkGenerators,
+)
 from mixnash.networks.mlp import MLPCritic, MLPGenerator
+
+
+Number = TypeVar("Number", int, float)
 
 
 @final
@@ -43,7 +51,9 @@ class MGAN(AbstractGAN):
                        - \frac1K \sum_k E \log c_k(g_k(z)), \qquad
               \ell_G = -\frac1K \sum_k E \big( \log \sigma(d(g_k(z))) + \beta \log c_k(g_k(z)) \big).
 
-    Generators and classifier both want samples to tell who made them, which keeps the generators apart.
+    Generators and classifier both want samples to tell who made them, which keeps the generators apart. Each has a first
+    layer of its own and shares the others, so memory and work per sample hardly grow with K. Networks are MLPs of the
+    widths and depths given, or any that consist of layers, for images.
 
     The critic as evaluation sees it is its real-or-generated score alone, and a fresh generator has a trunk of its own.
 
@@ -56,21 +66,24 @@ class MGAN(AbstractGAN):
         generator_optimizer: torch optimiser of the generators.
         critic_optimizer: torch optimiser of critic and classifier.
         num_generators: K >= 1.
-        latent_dim: length of the standard normal latent.
-        generator_width: units per hidden layer; the first layer is each generator's own, the others are shared.
-        generator_depth: hidden layers.
-        critic_width: units per hidden layer.
-        critic_depth: hidden layers.
-        octaves: octaves of Fourier features of the critic's input; 0 for none.
-        period: longest period of these features, in units of the data.
+        latent_dim: length of the MLPs' standard normal latent; 2 if None.
+        generator_width: units per hidden layer of the MLPs; 128 if None.
+        generator_depth: hidden layers of the MLPs; 3 if None.
+        critic_width: units per hidden layer of the critic as an MLP; 128 if None.
+        critic_depth: hidden layers of this MLP; 3 if None.
+        octaves: octaves of Fourier features of its input; 0, for none, if None.
+        period: longest period of these features, in units of the data; 8 if None.
         diversity: beta >= 0.
         critic_steps: critic updates per generator update; one step of the run is one generator update.
         samples_per_generator: latents per generator and update; batch size / K, rounded up, if None.
         ema_decay: decay per step of the generators' moving average, in [0, 1); 0 switches it off.
         seed: of every draw; set from `seed_everything`.
+        generator: makes one generator of layers, see `cut_generator`; an MLP as described above if None.
+        critic: makes one critic of layers, the last one linear; an MLP as described above if None.
 
     Raises:
-        InvalidInputError: when a number is out of range, those of the optimisers included.
+        InvalidInputError: when a number is out of range, those of the optimisers included, a network cannot be cut, or
+            an MLP is described where a network is given.
     """
 
     def __init__(
@@ -79,18 +92,20 @@ class MGAN(AbstractGAN):
         generator_optimizer: MakeOptimizer,
         critic_optimizer: MakeOptimizer,
         num_generators: int = 10,
-        latent_dim: int = 2,
-        generator_width: int = 128,
-        generator_depth: int = 3,
-        critic_width: int = 128,
-        critic_depth: int = 3,
-        octaves: int = 0,
-        period: float = 8.0,
+        latent_dim: int | None = None,
+        generator_width: int | None = None,
+        generator_depth: int | None = None,
+        critic_width: int | None = None,
+        critic_depth: int | None = None,
+        octaves: int | None = None,
+        period: float | None = None,
         diversity: float = 0.01,
         critic_steps: int = 1,
         samples_per_generator: int | None = None,
         ema_decay: float = 0.99,
         seed: int = 0,
+        generator: Callable[[Sequence[int]], AbstractGenerator] | None = None,
+        critic: Callable[[Sequence[int]], AbstractCritic] | None = None,
     ) -> None:
         super().__init__()
         _check(diversity, critic_steps, samples_per_generator)
@@ -99,20 +114,34 @@ class MGAN(AbstractGAN):
         self.automatic_optimization = False
         self.seed = seed
 
-        def one_generator() -> AbstractNetwork:
-            return MLPGenerator(event_shape, latent_dim, generator_width, generator_depth)
+        mlp = {"latent_dim": latent_dim, "generator_width": generator_width, "generator_depth": generator_depth}
+        _check_described("generator", generator is not None, mlp)
+        mlp = {"critic_width": critic_width, "critic_depth": critic_depth, "octaves": octaves}
+        _check_described("critic", critic is not None, {**mlp, "period": period})
+        sizes = _or(critic_width, 128), _or(critic_depth, 3)
+        waves = _or(octaves, 0), _or(period, 8.0)
 
-        def one_critic() -> AbstractNetwork:
-            return MLPCritic(event_shape, critic_width, critic_depth, octaves=octaves, period=period)
+        def one_generator() -> AbstractGenerator:
+            if generator is not None:
+                return generator(event_shape)
+            return MLPGenerator(event_shape, _or(latent_dim, 2), _or(generator_width, 128), _or(generator_depth, 3))
+
+        def one_critic() -> AbstractCritic:
+            if critic is not None:
+                return critic(event_shape)
+            return MLPCritic(event_shape, *sizes, octaves=waves[0], period=waves[1])
 
         self._make = {Player.GENERATOR: one_generator, Player.CRITIC: one_critic}
-        self.generators = SharedTrunkGenerators(
-            event_shape, num_generators, latent_dim, generator_width, generator_depth
+        self.generators = SharedTrunkGenerators(event_shape, num_generators, one_generator)
+        self.critic: AbstractClassifyingCritic = (
+            ClassifyingMLPCritic(event_shape, num_generators, *sizes, *waves)
+            if critic is None
+            else ClassifyingLayeredCritic(one_critic(), num_generators)
         )
-        self.critic = ClassifyingCritic(event_shape, num_generators, critic_width, critic_depth, octaves, period)
         self.averaged = AveragedParams(parameters_of(self.generators), ema_decay)
-        self._networks = Networks(functions_of(one_generator()), functions_of(one_critic()))
-        self._count, self._latent_dim = num_generators, latent_dim
+        whole = one_generator()
+        self._networks = Networks(functions_of(whole), functions_of(one_critic()))
+        self._count, self._latent_dim = num_generators, whole.latent_dim
         self._make_generator_optimizer, self._make_critic_optimizer = generator_optimizer, critic_optimizer
         self._diversity, self._critic_steps = diversity, critic_steps
         self._samples_per_generator = samples_per_generator
@@ -145,7 +174,7 @@ class MGAN(AbstractGAN):
     def profile(self, averaged: bool) -> Profile:
         """K generators with equal weights, whose trunks are one tensor seen K times, and one critic."""
         critic = stack([parameters_of(self.critic.scorer)])
-        return Profile(make_population(as_particles(self._shared(averaged))), make_population(critic))
+        return Profile(make_population(self.generators.as_particles(self._shared(averaged))), make_population(critic))
 
     def _shared(self, averaged: bool) -> Params:
         """All generators' parameters as they are stored: the trunk once."""
@@ -257,6 +286,19 @@ class MGAN(AbstractGAN):
                     "rules/critics/step_size": critic.param_groups[0]["lr"],
                 }
             )
+
+
+def _or(value: Number | None, usual: Number) -> Number:
+    return usual if value is None else value
+
+
+def _check_described(player: str, given: bool, mlp: Mapping[str, float | None]) -> None:
+    found = [f"{name} {value}" for name, value in mlp.items() if value is not None]
+    require(
+        not given or not found,
+        f"The {player} is given as a network, so nothing is left for {', '.join(found)} to describe: leave these out, "
+        f"or leave the {player} out for an MLP.",
+    )
 
 
 def _check(diversity: float, critic_steps: int, samples_per_generator: int | None) -> None:

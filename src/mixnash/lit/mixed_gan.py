@@ -8,9 +8,11 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
+from mixnash.core.augmentations.base import AbstractAugmentation
 from mixnash.core.dynamics.base import AbstractDynamics
 from mixnash.core.errors import require
 from mixnash.core.feedback import Evaluate, GameOracle, feedback
+from mixnash.core.games.augmented import AugmentedGame
 from mixnash.core.games.base import AbstractGame
 from mixnash.core.games.packed import PackedGame, packed_shape
 from mixnash.core.population import effective_size, entropy, make_population, stack
@@ -19,7 +21,7 @@ from mixnash.core.sampled_oracle import SampledOracle
 from mixnash.core.tree import Leaf, flatten, unflatten
 from mixnash.core.types import Batch, Feedback, Networks, Params, Player, Population, Profile, RuleState
 from mixnash.lit.base import AbstractGAN
-from mixnash.lit.draws import StepDraws, check_shares, shuffled
+from mixnash.lit.draws import StepDraws, check_shares, paired, shuffled
 from mixnash.lit.finite import FiniteGuard
 from mixnash.lit.memory import check_copies_fit
 from mixnash.lit.particles import AveragedParams, ParticleStore
@@ -53,10 +55,12 @@ class MixedGAN(AbstractGAN):
         ema_decay: decay per step of the generators' moving average, in [0, 1); 0 switches it off. It starts
             anew where the dynamics puts another generator in one's place.
         seed: of every draw; set from `seed_everything`.
+        augmentation: changes all samples, real and generated, before critics see them in training, see
+            `AugmentedGame`; evaluation is without it. None for none.
 
     Raises:
-        InvalidInputError: when a count is below 1, the decay outside [0, 1), or more players are sampled than there
-            are.
+        InvalidInputError: when a count is below 1, the decay outside [0, 1), more players are sampled than there are,
+            or what is to be augmented is no image.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class MixedGAN(AbstractGAN):
         sampled_critics: int | None = None,
         ema_decay: float = 0.99,
         seed: int = 0,
+        augmentation: AbstractAugmentation | None = None,
     ) -> None:
         super().__init__()
         for name, count in (("num_generators", num_generators), ("num_critics", num_critics)):
@@ -85,9 +90,16 @@ class MixedGAN(AbstractGAN):
         _check_sampled("critics", sampled_critics, num_critics)
         require(packing >= 1, f"The packing must be at least 1 sample, found {packing}.")
         require(not isinstance(game, PackedGame), "Give the game itself, not a PackedGame, and set packing.")
+        require(
+            not isinstance(game, AugmentedGame), "Give the game itself, not an AugmentedGame, and set augmentation."
+        )
         self.automatic_optimization = False
         self.seed = seed
         self._game, self._dynamics = game if packing == 1 else PackedGame(game, packing), dynamics
+        self._augmentation_draws = 0
+        if augmentation is not None:
+            augmentation.check(event_shape)
+            self._game, self._augmentation_draws = AugmentedGame(self._game, augmentation), augmentation.draws
         self._generator_samples, self._critic_samples, self._packing = generator_samples, critic_samples, packing
         self._sampled = sampled_generators, sampled_critics
         critic_shape = packed_shape(event_shape, packing)
@@ -120,7 +132,7 @@ class MixedGAN(AbstractGAN):
 
     @property
     def game(self) -> AbstractGame:
-        """As given, on packs if there is packing."""
+        """As given, on packs if there is packing, on augmented samples if batches bring draws for them."""
         return self._game
 
     @property
@@ -159,7 +171,7 @@ class MixedGAN(AbstractGAN):
         """The payoff matrix, without the critics' penalty."""
         real = shuffled(real, self.seed) if self._packing > 1 else real
         mix = torch.zeros(latent.shape[:2], device=real.device)
-        batch = Batch(real.unsqueeze(0), latent, real.new_zeros(0), mix)
+        batch = Batch(real.unsqueeze(0), latent, paired(real, *latent.shape[:2]), mix)
         return feedback(self._game, self._networks, self.profile(averaged), batch, frozenset()).values
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -195,6 +207,8 @@ class MixedGAN(AbstractGAN):
             **self._sample_counts(),
             rank=self.global_rank,
             world_size=self.trainer.world_size,
+            augmentation=self._augmentation_draws,
+            training=True,
         )
         exact = GameOracle(self._game, self._networks, draws, self._averaged_and_watched, self.evaluate)
         oracle = SampledOracle(exact, *self._sampled, stream(self.device, self.seed, Purpose.OPPONENTS, step))

@@ -2,6 +2,7 @@
 
 from functools import singledispatch
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -17,7 +18,7 @@ from mixnash.data.base import (
     planar_limits,
 )
 from mixnash.data.projection import principal_plane, projected
-from mixnash.figures.images import image_rows
+from mixnash.figures.images import channels_apart, image_rows
 from mixnash.figures.particles import particle_modes
 from mixnash.figures.plane import critic_landscape, sample_scatter
 from mixnash.figures.populations import mode_histogram, particle_weights, payoff_matrix
@@ -31,7 +32,7 @@ SCATTERED = 4_000
 """Samples in a scatter plot."""
 GRID = 160
 """Points per axis at which a critic's landscape is evaluated."""
-ROWS, COLUMNS = 8, 10
+ROWS, COLUMNS = 16, 10
 """Most particles, and images of each, in a grid of images."""
 
 
@@ -119,14 +120,23 @@ def _of_modes(
 
 @_of_samples.register
 def _(data: AbstractImageData, module: AbstractGAN, rng: torch.Generator, averaged: bool) -> dict[str, Figure]:
-    del data
-    heaviest = module.profile(averaged).generators.log_weights.argsort(descending=True, stable=True)[:ROWS].tolist()
-    rows = [module.sample(COLUMNS, rng, particle, averaged).values.cpu() for particle in heaviest]
-    return {
-        "samples": image_rows(
-            torch.stack(rows), [f"particle {particle}" for particle in heaviest], "Samples by particle"
-        )
-    }
+    """A row per particle, or of the `ROWS` heaviest, in their order, and one of the data.
+
+    All make their images of the same latents, whatever their weights are: rows can be compared with each other, and
+    with the same row after another number of steps.
+    """
+    del rng
+    shares = weights(module.profile(averaged).generators).cpu()
+    shown = sorted(shares.argsort(descending=True, stable=True)[:ROWS].tolist())
+    rows = [
+        module.sample(COLUMNS, stream(module.device, module.seed, Purpose.PICTURE), particle, averaged).values.cpu()
+        for particle in shown
+    ]
+    rows.append(data.held_out(COLUMNS).cpu())
+    labels = [f"particle {particle}, {100 * float(shares[particle]):.3g} %" for particle in shown]
+    chosen = "" if len(shown) == len(shares) else f", the {ROWS} heaviest of {len(shares)}"
+    images = np.stack([channels_apart(row) for row in rows])
+    return {"samples": image_rows(images, [*labels, "data"], f"Samples by particle and its weight{chosen}")}
 
 
 def _drawn(module: AbstractGAN, rng: torch.Generator, averaged: bool) -> Samples:

@@ -12,7 +12,9 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.func import functional_call
 
+from mixnash.core.augmentations.base import AbstractAugmentation
 from mixnash.core.errors import require
+from mixnash.core.games.augmented import AugmentedGame
 from mixnash.core.games.base import AbstractGame
 from mixnash.core.games.constraints import GradientPenalty, WeightClipping
 from mixnash.core.games.packed import PackedGame, pack, packed_shape
@@ -55,10 +57,11 @@ class WGAN(AbstractGAN):
             be a multiple of m.
         ema_decay: decay per step of the generator's moving average, in [0, 1); 0 switches it off.
         seed: of every draw; set from `seed_everything`.
+        augmentation: changes all samples, real and generated, before the critic sees them in training; None for none.
 
     Raises:
         InvalidInputError: unless exactly one of `clip` and `gradient_penalty` is set and every number is in range,
-            those of the optimisers included.
+            those of the optimisers included, and what is to be augmented is an image.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class WGAN(AbstractGAN):
         packing: int = 1,
         ema_decay: float = 0.99,
         seed: int = 0,
+        augmentation: AbstractAugmentation | None = None,
     ) -> None:
         super().__init__()
         _check(critic_steps, simultaneous, clip, gradient_penalty)
@@ -93,6 +97,9 @@ class WGAN(AbstractGAN):
         self._make_generator_optimizer, self._make_critic_optimizer = generator_optimizer, critic_optimizer
         self._critic_steps, self._simultaneous = critic_steps, simultaneous
         self._clip, self._gradient_penalty, self._packing = clip, gradient_penalty, packing
+        if augmentation is not None:
+            augmentation.check(event_shape)
+        self._augmentation = augmentation
         self._guard = FiniteGuard()
 
     @property
@@ -113,7 +120,8 @@ class WGAN(AbstractGAN):
         else:
             assert self._gradient_penalty is not None
             plain = Wasserstein(GradientPenalty(self._gradient_penalty))
-        return plain if self._packing == 1 else PackedGame(plain, self._packing)
+        packed = plain if self._packing == 1 else PackedGame(plain, self._packing)
+        return packed if self._augmentation is None else AugmentedGame(packed, self._augmentation)
 
     @property
     def networks(self) -> Networks:
@@ -144,7 +152,7 @@ class WGAN(AbstractGAN):
         """The one payoff E d(x) - E d(g(z)), as [1, 1]."""
         params = self.averaged.params() if averaged else parameters_of(self.generator)
         real, fake = shuffled(real, self.seed) if self._packing > 1 else real, self.generate(params, latent[0])
-        value: Tensor = self.critic(self._packs(real)).mean() - self.critic(self._packs(fake)).mean()
+        value: Tensor = self.critic(self._seen(real)).mean() - self.critic(self._seen(fake)).mean()
         return value.reshape(1, 1)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -172,6 +180,7 @@ class WGAN(AbstractGAN):
             critic_samples=size,
             rank=self.global_rank,
             world_size=self.trainer.world_size,
+            augmentation=0 if self._augmentation is None else self._augmentation.draws,
         )
         if self._simultaneous:
             critic_loss, generator_loss = self._simultaneous_step(draws(BOTH).pair(0))
@@ -190,20 +199,24 @@ class WGAN(AbstractGAN):
         self._move(1, self.critic, critic_grads)
         return critic_loss, generator_loss
 
-    def _packs(self, samples: Tensor) -> Tensor:
-        """Samples as the critic takes them."""
+    def _seen(self, samples: Tensor, uniforms: Tensor | None = None) -> Tensor:
+        """Samples as the critic takes them: augmented by their draws, if there are any, and packed."""
+        if self._augmentation is not None and uniforms is not None:
+            samples = self._augmentation(samples, uniforms)
         return samples if self._packing == 1 else pack(samples, self._packing)
 
     def _generator_loss(self, batch: Batch) -> Tensor:
-        return torch.as_tensor(-self.critic(self._packs(self.generator(batch.latent))).mean())
+        uniforms = None if batch.augmentation is None else batch.augmentation.generated
+        return torch.as_tensor(-self.critic(self._seen(self.generator(batch.latent), uniforms)).mean())
 
     def _critic_loss(self, batch: Batch) -> Tensor:
+        real, generated, anchor = batch.augmentation or (None, None, None)
         with torch.no_grad():
-            fake = self._packs(self.generator(batch.latent))
-        loss = self.critic(fake).mean() - self.critic(self._packs(batch.real)).mean()
+            fake = self._seen(self.generator(batch.latent), generated)
+        loss = self.critic(fake).mean() - self.critic(self._seen(batch.real, real)).mean()
         if self._gradient_penalty is not None:
             mix = batch.mix[:: self._packing].reshape(-1, *[1] * (fake.dim() - 1))
-            between = ((1 - mix) * self._packs(batch.anchor) + mix * fake).requires_grad_()
+            between = ((1 - mix) * self._seen(batch.anchor, anchor) + mix * fake).requires_grad_()
             (slope,) = torch.autograd.grad(self.critic(between).sum(), between, create_graph=True)
             loss = loss + self._gradient_penalty * (slope.flatten(1).norm(dim=1) - 1).square().mean()
         return torch.as_tensor(loss)

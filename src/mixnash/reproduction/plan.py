@@ -39,6 +39,8 @@ class Plan(NamedTuple):
     """Marks at which to keep some samples."""
     gap: SearchPlan | None = None
     """How hard to search for deviations at the end, to bound the duality gap from below; not at all if None."""
+    samples: int = 10_000
+    """Behind every score."""
 
     def fingerprint(self, resolved: str) -> str:
         """What makes two trainings the same, as a hash: the plan, the resolved configuration and the versions.
@@ -62,14 +64,15 @@ class Mark(NamedTuple):
     seconds: float
     """CPU seconds of training."""
     scores: Mapping[str, float]
-    """Modes, high quality, reverse KL and p-values of a mixture; otherwise sliced Wasserstein-2 and squared MMD."""
+    """Modes, high quality, reverse KL and p-values of a mixture of Gaussians; distances and coverage of features of
+    images; otherwise sliced Wasserstein-2 and squared MMD."""
 
 
 class Points(NamedTuple):
     """Some samples of the mixture."""
 
     values: NDArray[np.float32]
-    """[n, 2]."""
+    """[n, *event]."""
     particle: NDArray[np.int64]
     """Which generator made each [n]."""
 

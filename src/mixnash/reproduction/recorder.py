@@ -9,30 +9,40 @@ import torch
 from torchmetrics import MetricCollection
 
 from mixnash.core.random import Purpose, stream
-from mixnash.data.base import AbstractDataModule, AbstractMixtureData
+from mixnash.data.base import AbstractDataModule, AbstractImageData, AbstractMixtureData
 from mixnash.lit.base import AbstractGAN
-from mixnash.lit.scores import evaluation_metrics
+from mixnash.lit.extractors import training_extractor
+from mixnash.lit.observation import Observer
+from mixnash.lit.scores import evaluation_metrics, training_metrics
+from mixnash.metrics.features.base import AbstractExtractor
 from mixnash.metrics.mode_coverage import ModeCoverage
 from mixnash.metrics.perfect import PerfectSamplerTest
 from mixnash.metrics.transport import Wasserstein2
 from mixnash.reproduction.gradient_count import Count
 from mixnash.reproduction.plan import Mark, Plan, Points, Unit
 
-SAMPLES = 10_000
-"""Behind every score."""
 SHOWN = 1_500
-"""Samples kept for pictures."""
+"""Samples kept for pictures, if they are points."""
+IMAGES_SHOWN = 100
+"""Samples kept for pictures, if they are images."""
 
 
 @singledispatch
-def mark_metrics(data: AbstractDataModule) -> MetricCollection:
+def mark_metrics(data: AbstractDataModule, extractor: AbstractExtractor | None) -> MetricCollection:
     """What is scored at every mark: the distances to held-out samples, without the exact one that takes seconds."""
+    del extractor
     chosen = {name: one for name, one in evaluation_metrics(data).items() if not isinstance(one, Wasserstein2)}
     return MetricCollection(dict(chosen))
 
 
 @mark_metrics.register
-def _(data: AbstractMixtureData) -> MetricCollection:
+def _(data: AbstractImageData, extractor: AbstractExtractor | None) -> MetricCollection:
+    return training_metrics(data, extractor)
+
+
+@mark_metrics.register
+def _(data: AbstractMixtureData, extractor: AbstractExtractor | None) -> MetricCollection:
+    del extractor
     metrics = evaluation_metrics(data).items()
     return MetricCollection({name: one for name, one in metrics if isinstance(one, ModeCoverage | PerfectSamplerTest)})
 
@@ -53,7 +63,8 @@ class Recorder(pl.Callback):
     def __init__(self, plan: Plan, data: AbstractDataModule, count: Count) -> None:
         self._plan, self._data, self._count = plan, data, count
         self._waiting = list(plan.marks)
-        self._metrics = mark_metrics(data)
+        extractor = training_extractor(data)
+        self._observer, self._metrics = Observer(extractor), mark_metrics(data, extractor)
         self._seconds = self._since = 0.0
         self.marks: list[Mark] = []
         """What was seen so far."""
@@ -84,12 +95,12 @@ class Recorder(pl.Callback):
     def _look(self, module: AbstractGAN, steps: int, passed: list[float]) -> None:
         module.check_finite()
         device = module.device
-        samples = module.sample(SAMPLES, stream(device, module.seed, Purpose.EVALUATION))
+        samples = module.sample(self._plan.samples, stream(device, module.seed, Purpose.EVALUATION))
         self._metrics.reset()
-        reference = self._data.held_out(SAMPLES).to(device)
-        self._metrics.update(samples=samples.values.flatten(1), reference=reference.flatten(1))
+        self._metrics.update(**self._observer(samples.values, self._data.held_out(self._plan.samples).to(device), 0))
         scores = {name: float(score) for name, score in self._metrics.compute().items()}
         self.marks.append(Mark(passed[-1], steps, self._count(), self._seconds, scores))
+        shown = IMAGES_SHOWN if isinstance(self._data, AbstractImageData) else SHOWN
         for mark in set(passed) & set(self._plan.pictures):
-            values, particle = (part[:SHOWN].cpu() for part in samples)
+            values, particle = (part[:shown].cpu() for part in samples)
             self.points[mark] = Points(torch.as_tensor(values).numpy(), particle.numpy())
