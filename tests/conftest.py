@@ -19,3 +19,14 @@ def no_shape_checks():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_of_the_users(tmp_path_factory):
+    """No test reads classifiers, statistics or weights that the user has, nor writes there."""
+    empty = tmp_path_factory.mktemp("nothing")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIXNASH_HOME", str(empty / "mixnash"))
+        patch.setenv("TORCH_HOME", str(empty / "torch"))
+        patch.delenv("MIXNASH_INCEPTION", raising=False)
+        yield

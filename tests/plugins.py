@@ -44,6 +44,7 @@ from mixnash.core.games.chase_cosine import ChaseCosine
 from mixnash.core.games.constraints import (
     GradientPenalty,
     LazyPenalty,
+    LipschitzByConstruction,
     SpectralNormalization,
     Unconstrained,
     WeightClipping,
@@ -103,6 +104,7 @@ from problems import EnumeratedSupports
 
 CONSTRAINTS = {
     Unconstrained: lambda: Unconstrained(),
+    LipschitzByConstruction: lambda: LipschitzByConstruction(),
     WeightClipping: lambda: WeightClipping(0.3),
     GradientPenalty: lambda: GradientPenalty(3.0, 0.7),
     SpectralNormalization: lambda: SpectralNormalization(4),

@@ -1,5 +1,6 @@
 """Every configuration in the repository runs; a new file joins by itself."""
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from mixnash.core.dynamics.base import AbstractDynamics
 from mixnash.core.errors import InvalidInputError
 from mixnash.core.games.base import AbstractConstrainedGame, AbstractGame
 from mixnash.core.rules.base import AbstractPositionRule, AbstractWeightRule
-from mixnash.data.base import AbstractDataModule
+from mixnash.data.base import AbstractDataModule, AbstractImageData
 from mixnash.networks.base import AbstractCritic, AbstractGenerator, AbstractNetwork
 from mixnash.solving.cli import run as solve
 from mixnash.solving.write import FILES
@@ -69,6 +70,8 @@ IN_SHORT = [
     "--trainer.strategy=auto",
     "--data.init_args.validation_size=50",
 ]
+CUT = {"batch_size": 8, "validation_size": 30, "num_workers": 0, "held_out_fraction": 0.2}
+"""What experiments on images are given instead, where their data have it: the sets of the tests are small."""
 
 
 def names(paths: list[Path]) -> list[str]:
@@ -81,8 +84,28 @@ def over(paths: list[Path]) -> pytest.MarkDecorator:
 
 def class_of(path: Path) -> type:
     """The class that a fragment names."""
-    module, name = yaml.safe_load(path.read_text())["class_path"].rsplit(".", 1)
+    return class_named(yaml.safe_load(path.read_text())["class_path"])
+
+
+def class_named(class_path: str) -> type:
+    """The class of that name."""
+    module, name = class_path.rsplit(".", 1)
     return dict(vars(__import__(module, fromlist=[name])))[name]
+
+
+def in_short(path: Path) -> list[str]:
+    """Words that cut an experiment to three steps, and one on images to narrow networks and few samples."""
+    config = yaml.safe_load(path.read_text())
+    model, data = config["model"]["init_args"], class_named(config["data"]["class_path"])
+    if not issubclass(data, AbstractImageData):
+        return IN_SHORT
+    known = inspect.signature(data).parameters
+    return [
+        *IN_SHORT,
+        *(f"--data.init_args.{name}={value}" for name, value in CUT.items() if name in known),
+        *(f"--model.init_args.{name}=null" for name in ("generator_samples", "critic_samples") if name in model),
+        *(f"--model.init_args.{name}.init_args.width=4" for name in ("generator", "critic") if name in model),
+    ]
 
 
 def kind_of(path: Path) -> type:
@@ -131,7 +154,7 @@ def test_experiment_is_named_after_its_file(path):
 @pytest.mark.slow
 @over(EXPERIMENTS)
 def test_experiment_runs_and_its_saved_configuration_runs_again_to_the_same_end(path, tmp_path):
-    first = train(["fit", f"--config={path}", f"--runs_dir={tmp_path}", *IN_SHORT]).run_folder
+    first = train(["fit", f"--config={path}", f"--runs_dir={tmp_path}", *in_short(path)]).run_folder
     assert first == tmp_path.resolve() / path.stem / "version_0"
     assert (first / "metrics.jsonl").read_text().count("val/sliced_wasserstein2") == 1
     second = train(["fit", f"--config={first / 'config.yaml'}", "--trainer.callbacks=null", *KEEP]).run_folder

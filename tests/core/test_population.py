@@ -15,6 +15,7 @@ from mixnash.core.population import (
     particle,
     size,
     stack,
+    stored_numbers,
     uniform_log_weights,
     weights,
 )
@@ -105,3 +106,9 @@ def test_entropy_and_effective_size_stay_in_their_ranges(log_weights):
     assert -1e-12 <= float(entropy(normalised)) <= math.log(count) + 1e-12
     assert 1 - 1e-12 <= float(effective_size(normalised)) <= count + 1e-9
     assert math.log(float(effective_size(normalised))) <= float(entropy(normalised)) + 1e-9  # Renyi entropies decrease
+
+
+def test_what_particles_share_is_counted_once():
+    shared = torch.zeros(2, 5).expand(3, 2, 5)
+    assert stored_numbers({"own": torch.zeros(3, 4), "shared": shared}) == 12 + 10
+    assert stored_numbers({"alone": torch.zeros(1, 1, 7)}) == 7

@@ -83,6 +83,14 @@ def run_once(folder, experiment, model, data, data_args, seed):
     return folder / experiment / "version_0"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory):
+    """A folder of the tests' own for files that users keep; without classifiers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIXNASH_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def mixture_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mixture")

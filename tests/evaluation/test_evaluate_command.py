@@ -143,7 +143,7 @@ def test_headlines_are_three_and_fit_the_data(mixture_run, digits_run):
     mixture = headlines(evaluate(load_run(mixture_run, None), 50))
     images = headlines(evaluate(load_run(digits_run, None), 50))
     assert [row.name for row in mixture] == ["modes", "high_quality", "reverse_kl"]
-    assert [row.name for row in images] == ["sliced_wasserstein2"]
+    assert [row.name for row in images] == ["fd_random_cnn", "coverage_random_cnn", "density_random_cnn"]
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,9 @@ def test_images_are_compared_with_held_out_images(digits_run):
     result = evaluate(run, 100)
     samples = run.module.sample(100, stream(torch.device("cpu"), 0, Purpose.EVALUATION)).values.flatten(1)
     expected = sliced_wasserstein2(samples, run.data.held_out(100).flatten(1), 128, stream(torch.device("cpu"), 0))
-    assert result.metrics == {"sliced_wasserstein2": pytest.approx(float(expected), rel=1e-5)}
+    assert result.metrics["sliced_wasserstein2"] == pytest.approx(float(expected), rel=1e-5)
+    assert result.images.samples.values.flatten(1).equal(samples)
+    assert result.metrics["fd_random_cnn"] > result.perfect["fd_random_cnn"] > 0
     assert 0 < result.perfect["sliced_wasserstein2"] < result.metrics["sliced_wasserstein2"]
 
 

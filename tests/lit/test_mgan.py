@@ -1,19 +1,27 @@
 """MGAN: its objectives against a double loop over generators and samples, its steps, and what evaluation sees of it."""
 
+import json
 import math
 
 import pytest
 import torch
 
+from mixnash.cli import train
 from mixnash.core.errors import InvalidInputError, NonFiniteError
 from mixnash.core.feedback import feedback
 from mixnash.core.population import particle
 from mixnash.core.types import NOBODY, Batch, Player
+from mixnash.data.digits import Digits
+from mixnash.evaluation.evaluate import evaluate
+from mixnash.evaluation.load import load_run
 from mixnash.lit.draws import StepDraws
+from mixnash.lit.mgan import MGAN
 from mixnash.networks.base import parameters_of
-from mixnash.networks.mlp import MLPGenerator
+from mixnash.networks.dcgan import DCGANCritic, DCGANGenerator
+from mixnash.networks.distilled import DistilledGenerator
+from mixnash.networks.mlp import MLPCritic, MLPGenerator
 from problems import DOUBLE, normal
-from training import largest_difference, make_trainer, mgan, ring, torch_adam
+from training import largest_difference, make_trainer, mgan, ring, tiny_config, torch_adam
 
 GENERATORS, SAMPLES = 3, 4
 
@@ -181,6 +189,71 @@ def test_the_guard_names_the_generator_that_spoiled_its_payoff(tmp_path):
         make_trainer(tmp_path, 2, log_every=1).fit(module, datamodule=ring())
 
 
+def image_config(folder):
+    """Three DCGAN generators on one trunk and a DCGAN critic, on the digits of 8 pixels."""
+    adam = {"class_path": "torch.optim.Adam", "init_args": {"lr": 1.0e-3}}
+    model = {
+        "class_path": "mixnash.lit.mgan.MGAN",
+        "init_args": {
+            "num_generators": 3,
+            "generator": {
+                "class_path": "mixnash.networks.dcgan.DCGANGenerator",
+                "init_args": {"latent_dim": 5, "width": 4},
+            },
+            "critic": {"class_path": "mixnash.networks.dcgan.DCGANCritic", "init_args": {"width": 4}},
+            "generator_optimizer": adam,
+            "critic_optimizer": adam,
+            "samples_per_generator": 6,
+        },
+    }
+    data = {"class_path": "mixnash.data.digits.Digits", "init_args": {"batch_size": 16, "validation_size": 40}}
+    return tiny_config(folder, {"model": model, "data": data})
+
+
+def test_dcgans_on_one_trunk_are_trained_by_the_command_sampled_and_evaluated(tmp_path):
+    cli = train(["fit", f"--config={image_config(tmp_path)}", f"--runs_dir={tmp_path}"])
+    assert cli.trainer.global_step == 3
+    scores = [json.loads(line) for line in (cli.run_folder / "metrics.jsonl").read_text().splitlines()]
+    assert any("val/sliced_wasserstein2" in line for line in scores)
+    module = load_run(cli.run_folder, None, device="cpu").module
+    fresh = module.fresh(Player.GENERATOR, 1, seed=0)
+    generators, critics = module.profile(averaged=False)
+    assert {name: leaf.shape[1:] for name, leaf in generators.params.items()} == {
+        name: leaf.shape[1:] for name, leaf in fresh.items()
+    }
+    assert [leaf.stride(0) == 0 for leaf in generators.params.values()] == [False] * 2 + [True] * 4
+    assert critics.params.keys() == module.fresh(Player.CRITIC, 1, seed=0).keys()
+    latent = torch.randn(3, 7, 5, generator=torch.Generator().manual_seed(1))
+    made = module.networks.generator.stacked(generators.params, latent)
+    torch.testing.assert_close(made, module.generators(latent))
+    payoffs = module.payoffs(cli.datamodule.held_out(20), latent, averaged=False)
+    assert payoffs.shape == (3, 1)
+    result = evaluate(load_run(cli.run_folder, None, device="cpu"), 60)
+    assert math.isfinite(result.metrics["sliced_wasserstein2"])
+    assert result.game["generators"] == 3
+
+
+def test_every_part_of_image_networks_is_trained(tmp_path):
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        module = MGAN(
+            (1, 8, 8),
+            torch_adam(1e-3),
+            torch_adam(1e-3),
+            3,
+            samples_per_generator=4,
+            seed=5,
+            generator=lambda shape: DCGANGenerator(shape, 5, width=4),
+            critic=lambda shape: DCGANCritic(shape, width=4),
+        )
+    before = parameters_of(module)
+    make_trainer(tmp_path, 3).fit(module, datamodule=Digits(batch_size=12, validation_size=20))
+    assert all(not torch.equal(leaf, before[name]) for name, leaf in parameters_of(module).items())
+    first, trunk = (5 + 1) * 64, 2 * 4 + 4 * 16 + 1
+    assert sum(leaf.numel() for leaf in module.generators.parameters()) == 3 * first + trunk
+    assert sum(leaf.numel() for leaf in module.averaged.buffers()) == 3 * first + trunk
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -196,3 +269,10 @@ def test_the_guard_names_the_generator_that_spoiled_its_payoff(tmp_path):
 def test_arguments_outside_their_range_are_refused(arguments, message):
     with pytest.raises(InvalidInputError, match=message):
         mgan(**arguments)
+
+
+def test_networks_that_cannot_be_cut_are_refused():
+    with pytest.raises(InvalidInputError, match="DistilledGenerator cannot be cut into a first layer and a trunk"):
+        MGAN((2,), torch_adam(1e-3), torch_adam(1e-3), generator=DistilledGenerator)
+    with pytest.raises(InvalidInputError, match="MLPCritic cannot be cut before its last layer"):
+        MGAN((2,), torch_adam(1e-3), torch_adam(1e-3), critic=MLPCritic)

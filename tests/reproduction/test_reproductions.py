@@ -5,7 +5,10 @@ import json
 import pytest
 import torch
 
+from image_files import write_classes, write_idx
 from mixnash import commands
+from mixnash.metrics.features.classifier_file import TrainedClassifier, default_path, store_classifier
+from mixnash.metrics.features.classifier_network import CLASSIFIERS, SmallClassifier
 from mixnash.reproduction.base import Check, Findings
 from mixnash.reproduction.escaping_traps import wilson
 from mixnash.reproduction.outcome_matrix import KINDS, SETTINGS, Observed, agrees, observe
@@ -17,7 +20,29 @@ from mixnash.reproduction.spurious_attractors import predicted_radius
 PNG = b"\x89PNG"
 
 
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """A folder with small sets of images below data/, as the reproductions on images look for them."""
+    root = tmp_path_factory.mktemp("images")
+    write_idx(root / "data")
+    write_classes(root / "data" / "cifar10")
+    return root
+
+
+@pytest.fixture
+def among_images(images, monkeypatch):
+    """That folder as the working directory; its classifier of MNIST says that it is good, and is not."""
+    monkeypatch.chdir(images)
+    monkeypatch.setenv("MIXNASH_HOME", str(images / "home"))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        state = dict(SmallClassifier(CLASSIFIERS["mnist_cnn"].architecture).state_dict())
+    said = TrainedClassifier("mnist_cnn", state, 0.99, 200, "0" * 64, 0, 1, {"torch": "2"})
+    store_classifier(said, default_path("mnist_cnn"))
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("among_images")
 @pytest.mark.parametrize("name", REPRODUCTIONS)
 def test_a_reproduction_runs_in_short_and_leaves_pictures_and_numbers(name, tmp_path):
     announced = []
@@ -26,7 +51,7 @@ def test_a_reproduction_runs_in_short_and_leaves_pictures_and_numbers(name, tmp_
     assert findings.checks
     folder = write_findings(tmp_path / name, name, findings, 1.0, True)
     pictures = sorted(folder.glob("*.png"))
-    assert [one.stem for one in pictures] == sorted(findings.figures) != []
+    assert sorted(one.stem for one in pictures) == sorted(findings.figures) != []
     assert all(one.read_bytes()[:4] == PNG for one in pictures)
     result = json.loads((folder / "result.json").read_text())
     assert result["short"]

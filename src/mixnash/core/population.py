@@ -163,3 +163,11 @@ def prune(population: Population, smallest_weight: float) -> Population:
     kept[normalised.argmax()] = True
     indices = kept.nonzero().flatten()
     return Population(_select(population.params, indices), torch.log_softmax(normalised[indices], 0))
+
+
+def stored_numbers(params: Params) -> int:
+    """How many numbers stacked parameters hold: what particles share has stride 0 along their axis and counts once."""
+    return sum(
+        math.prod(length for length, stride in zip(leaf.shape, leaf.stride(), strict=True) if stride != 0)
+        for leaf in params.values()
+    )

@@ -9,13 +9,15 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from mixnash.core.errors import require
-from mixnash.core.population import effective_size, entropy, size
+from mixnash.core.population import effective_size, entropy, size, stored_numbers
 from mixnash.core.random import Purpose, stream
 from mixnash.core.types import Population
 from mixnash.data.base import AbstractDataModule, AbstractImageData, AbstractMixtureData
+from mixnash.data.stacked_mnist import StackedMNIST
 from mixnash.evaluation.equilibrium import Equilibrium
-from mixnash.evaluation.image_scores import ImageScores, score_images
+from mixnash.evaluation.image_scores import ImageScores, check_images, score_images
 from mixnash.evaluation.load import LoadedRun
+from mixnash.lit.base import Samples
 from mixnash.lit.mode_shares import mode_shares
 from mixnash.lit.scores import evaluation_metrics
 from mixnash.metrics.mode_coverage import ModeCoverage
@@ -78,19 +80,16 @@ def evaluate(
         InvalidInputError: when there are no samples, too few for a metric, or no such particle.
     """
     require(num_samples >= 1, f"num_samples must be at least 1, found {num_samples}.")
+    if isinstance(run.data, AbstractImageData):
+        check_images(run.data, num_samples)
     module, device = run.module, run.module.device
     samples = module.sample(num_samples, stream(device, seed, Purpose.EVALUATION), particle, averaged)
     reference = run.data.held_out(num_samples).to(device)
     metrics = evaluation_metrics(run.data).to(device)
     scores = _scores(metrics, samples.values, reference)
-    images = None
-    if isinstance(run.data, AbstractImageData):
-        raw = (
-            module.sample(num_samples, stream(device, seed, Purpose.EVALUATION), particle, False) if averaged else None
-        )
-        images = score_images(run.data, samples, raw, reference)
+    rng = stream(device, seed, Purpose.EVALUATION)  # once more: the same latents
+    images = _images(run, samples, reference, rng if averaged else None, particle)
     coverage = next((metric for metric in metrics.values() if isinstance(metric, ModeCoverage)), None)
-    perfect = {} if coverage is None else coverage.perfect()
     about: dict[str, Plain] = {
         "experiment": run.experiment,
         "checkpoint": str(run.checkpoint_path),
@@ -100,18 +99,43 @@ def evaluate(
         "averaged": averaged,
         "particle": particle,
         "device": str(device),
-        "protocol": None if coverage is None else coverage.protocol(),
-        "num_modes": None if coverage is None else len(coverage.mixture.centres),
+        "protocol": _protocol(coverage, images),
+        "num_modes": _number_of_modes(run.data),
         "reference_images": None if images is None else images.references,
+        "training_images": None if images is None else len(images.training),
         "left_out": None if images is None else " ".join(images.left_out),
         "mixnash_version": version("mixnash"),
         "torch_version": torch.__version__,
     }
-    floors = _distances_of_training_data(run.data, reference, num_samples)
+    perfect = {} if coverage is None else coverage.perfect()
+    perfect |= _distances_of_training_data(run.data, reference, num_samples)
     if images is not None:
         scores, perfect = scores | images.metrics, perfect | images.perfect
     game = _game(run, seed, averaged) | _particles(run, seed, averaged)
-    return Result(scores, perfect | floors, game, about, images=images)
+    return Result(scores, perfect, game, about, images=images)
+
+
+def _images(
+    run: LoadedRun, samples: Samples, reference: Tensor, rng: torch.Generator | None, particle: int | None
+) -> ImageScores | None:
+    """The scores of images; with a generator, also of the positions as they are."""
+    if not isinstance(run.data, AbstractImageData):
+        return None
+    raw = None if rng is None else run.module.sample(len(samples.values), rng, particle, averaged=False)
+    return score_images(run.data, samples, raw, reference)
+
+
+def _protocol(coverage: ModeCoverage | None, images: ImageScores | None) -> str | None:
+    """How modes were counted, where they can be."""
+    if coverage is not None:
+        return coverage.protocol()
+    return None if images is None else images.protocol
+
+
+def _number_of_modes(data: AbstractDataModule) -> int | None:
+    if isinstance(data, AbstractMixtureData):
+        return len(data.mixture.centres)
+    return data.num_modes if isinstance(data, StackedMNIST) else None
 
 
 def _scores(metrics: MetricCollection, samples: Tensor, reference: Tensor) -> dict[str, float]:
@@ -169,7 +193,7 @@ def _player(name: str, population: Population) -> dict[str, int | float]:
         f"{name}s": size(population),
         f"{name}_effective_size": float(effective_size(log_weights)),
         f"{name}_entropy": max(0.0, float(entropy(log_weights))),
-        f"parameters_{name}s": sum(leaf.numel() for leaf in population.params.values()),
+        f"parameters_{name}s": stored_numbers(population.params),
     }
 
 

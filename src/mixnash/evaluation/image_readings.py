@@ -14,6 +14,7 @@ class Reading(NamedTuple):
 
 WHOLE: Mapping[str, Reading] = MappingProxyType(
     {
+        "fid_raw": Reading("FID: raw", "The same of the generators' positions as they are, not averaged."),
         "fid": Reading(
             "FID", "Frechet distance of Inception features. Falls with the number of samples: say n with it."
         ),
@@ -28,7 +29,8 @@ WHOLE: Mapping[str, Reading] = MappingProxyType(
         "confident_share": Reading("Confident share", "Samples whose every digit has a probability of at least 0.99."),
         "memorised_share": Reading(
             "Memorised share",
-            "Samples nearer to a training image than 99 of 100 held-out images are. A perfect sampler scores 0.01.",
+            "Samples nearer to one of at most 10,000 training images than 99 of 100 held-out images are. A perfect "
+            "sampler scores 0.01.",
         ),
         "authentic_share": Reading(
             "Authentic share",
@@ -57,6 +59,14 @@ BEGINNINGS: Mapping[str, Reading] = MappingProxyType(
 )
 """By how names begin; what follows is the extractor, or the particle."""
 
+ENDINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "_raw": "The same of the generators' positions as they are, not averaged.",
+        "_std": "Standard deviation over the random subsets of the kernel distance; 0 where each is all there is.",
+    }
+)
+"""Sentences by how names end."""
+
 
 def image_reading(name: str) -> Reading:
     """What to call a number about images; its name with spaces if it is unknown."""
@@ -64,5 +74,6 @@ def image_reading(name: str) -> Reading:
         return WHOLE[name]
     for beginning, reading in BEGINNINGS.items():
         if name.startswith(beginning):
-            return Reading(f"{reading.label}: {name.removeprefix(beginning)}", reading.sentence)
+            sentence = next((text for ending, text in ENDINGS.items() if name.endswith(ending)), reading.sentence)
+            return Reading(f"{reading.label}: {name.removeprefix(beginning)}", sentence)
     return Reading(name.replace("_", " "), "")

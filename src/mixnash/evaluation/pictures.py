@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from mixnash.equilibrium.duality_gap import Estimate
 from mixnash.evaluation.evaluate import Result
 from mixnash.evaluation.history import Course, History
+from mixnash.evaluation.image_readings import image_reading
 from mixnash.evaluation.load import LoadedRun
 from mixnash.evaluation.readings import number
 from mixnash.figures.curves import metric_curves
@@ -96,6 +97,31 @@ _CURVES = (
         log=True,
     ),
     _Curve(
+        "stacked_modes",
+        "Modes of the stacked digits",
+        "Of the thousand triples of digits, those with at least one sample.",
+        "modes",
+        {"1 sample": "val/stacked_modes"},
+        perfect="stacked_modes",
+    ),
+    _Curve(
+        "stacked_kl_uniform",
+        "KL to uniform",
+        "How far the triples' shares are from equal ones, on a logarithmic scale.",
+        "nats",
+        {"KL to uniform": "val/stacked_kl_uniform"},
+        perfect="stacked_kl_uniform",
+        log=True,
+    ),
+    _Curve(
+        "coverage_density",
+        "Coverage and density",
+        "Share of real images with a sample in their ball, 0.97 at best, and real balls that hold a sample, 1 in the "
+        "mean.",
+        "score",
+        {"coverage": "val/coverage", "density": "val/density"},
+    ),
+    _Curve(
         "sliced_wasserstein2",
         "Sliced Wasserstein-2",
         "Distance to held-out samples; it decides which checkpoint is the best unless configured otherwise.",
@@ -139,8 +165,18 @@ def curve_pictures(history: History, result: Result, validation_size: int, clock
     perfect = result.perfect if result.about["num_samples"] == validation_size else {}
     return [
         _draw(curve, {label: history[name] for label, name in curve.courses.items() if name in history}, perfect, clock)
-        for curve in _CURVES
+        for curve in (*_frechet_curves(history), *_CURVES)
         if any(name in history for name in curve.courses.values())
+    ]
+
+
+def _frechet_curves(history: History) -> list[_Curve]:
+    """One for each extractor, whose name is part of what is logged."""
+    caption = "Of Gaussians fitted to features, on a logarithmic scale. Falls with the number of samples, too."
+    metrics = [name.removeprefix("val/") for name in history if name == "val/fid" or name.startswith("val/fd_")]
+    return [
+        _Curve(one, image_reading(one).label, caption, "squared distance", {one: f"val/{one}"}, perfect=one, log=True)
+        for one in metrics
     ]
 
 

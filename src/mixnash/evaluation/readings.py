@@ -171,7 +171,8 @@ def headlines(result: Result) -> list[Row]:
     """The three most telling metrics; counts of modes as 'found / all'."""
     rows = [metric_row(result, name) for name in (*_of_images(result), *HEADLINES) if name in result.metrics][:3]
     total = result.about["num_modes"]
-    return [row._replace(value=f"{row.value} / {total}") if row.name == "modes" else row for row in rows]
+    counts = ("modes", "stacked_modes")
+    return [row._replace(value=f"{row.value} / {total:,}") if row.name in counts else row for row in rows]
 
 
 def _of_images(result: Result) -> tuple[str, ...]:

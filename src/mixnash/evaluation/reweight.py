@@ -203,7 +203,7 @@ def _numbers(
     latent = torch.randn(len(scoring), module.latent_dim, generator=rng, device=module.device)
     samples = torch.empty(len(scoring), *run.data.event_shape, device=module.device)
     for index in torch.unique(origin).tolist():
-        samples[origin == index] = module.generate(
+        samples[origin == index] = module.generate_in_parts(
             {name: leaf[index] for name, leaf in params.items()}, latent[origin == index]
         )
     metrics: MetricCollection = evaluation_metrics(run.data).to(module.device)

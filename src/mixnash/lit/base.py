@@ -114,14 +114,14 @@ class AbstractGAN(pl.LightningModule, abc.ABC):
         values: Tensor | None = None
         for index in torch.unique(origin).tolist():
             own = origin == index
-            made = self._made({name: leaf[index] for name, leaf in generators.params.items()}, latent[own])
+            made = self.generate_in_parts({name: leaf[index] for name, leaf in generators.params.items()}, latent[own])
             values = made.new_empty(count, *made.shape[1:]) if values is None else values
             values[own] = made
         assert values is not None
         return Samples(values, origin)
 
-    def _made(self, params: Params, latent: Tensor) -> Tensor:
-        """Samples of one generator, few enough at a time that its layers fit into memory."""
+    def generate_in_parts(self, params: Params, latent: Tensor) -> Tensor:
+        """As `generate`, few samples enough at a time that a network's layers fit into memory."""
         at_once = max(1, GENERATED_AT_ONCE // self.generate(params, latent[:1]).numel())
         return torch.cat([self.generate(params, part) for part in torch.split(latent, at_once)])
 

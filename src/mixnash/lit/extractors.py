@@ -96,7 +96,9 @@ def _(data: StackedMNIST) -> tuple[tuple[AbstractExtractor, ...], tuple[str, ...
 
 @_classifier.register
 def _(data: CIFAR10) -> tuple[tuple[AbstractExtractor, ...], tuple[str, ...]]:
-    return _stored("cifar10_cnn", 0 if data.event_shape == CLASSIFIERS["cifar10_cnn"].architecture.event_shape else None)
+    return _stored(
+        "cifar10_cnn", 0 if data.event_shape == CLASSIFIERS["cifar10_cnn"].architecture.event_shape else None
+    )
 
 
 def _stored(

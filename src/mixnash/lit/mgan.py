@@ -5,8 +5,8 @@ mixed strategies to evaluation.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar, final
+from collections.abc import Callable, Sequence
+from typing import final
 
 import torch
 import torch.nn.functional as F
@@ -31,16 +31,8 @@ from mixnash.lit.torch_optimizers import (
     step_optimizer,
 )
 from mixnash.networks.base import AbstractCritic, AbstractGenerator, functions_of, newly_made, parameters_of
-from mixnash.networks.mgan import (
-    AbstractClassifyingCritic,
-    ClassifyingLayeredCritic,
-    ClassifyingMLPCritic,
-    SharedTrunkGenerators,
-)
-from mixnash.networks.mlp import MLPCritic, MLPGenerator
-
-
-Number = TypeVar("Number", int, float)
+from mixnash.networks.mgan import MGANNetworks
+from mixnash.networks.shared_trunk import SharedTrunkGenerators
 
 
 @final
@@ -51,9 +43,9 @@ class MGAN(AbstractGAN):
                        - \frac1K \sum_k E \log c_k(g_k(z)), \qquad
               \ell_G = -\frac1K \sum_k E \big( \log \sigma(d(g_k(z))) + \beta \log c_k(g_k(z)) \big).
 
-    Generators and classifier both want samples to tell who made them, which keeps the generators apart. Each has a first
-    layer of its own and shares the others, so memory and work per sample hardly grow with K. Networks are MLPs of the
-    widths and depths given, or any that consist of layers, for images.
+    Generators and classifier both want samples to tell who made them, which keeps the generators apart. Each
+    generator has a first layer of its own and shares the others, so each one more costs the memory of a first layer.
+    Networks are MLPs of the sizes given, or any of layers, such as convolutional ones for images.
 
     The critic as evaluation sees it is its real-or-generated score alone, and a fresh generator has a trunk of its own.
 
@@ -66,11 +58,11 @@ class MGAN(AbstractGAN):
         generator_optimizer: torch optimiser of the generators.
         critic_optimizer: torch optimiser of critic and classifier.
         num_generators: K >= 1.
-        latent_dim: length of the MLPs' standard normal latent; 2 if None.
-        generator_width: units per hidden layer of the MLPs; 128 if None.
-        generator_depth: hidden layers of the MLPs; 3 if None.
-        critic_width: units per hidden layer of the critic as an MLP; 128 if None.
-        critic_depth: hidden layers of this MLP; 3 if None.
+        latent_dim: length of the standard normal latent of generators that are MLPs; 2 if None.
+        generator_width: units per hidden layer of generators that are MLPs; 128 if None.
+        generator_depth: their hidden layers; 3 if None.
+        critic_width: units per hidden layer of a critic that is an MLP; 128 if None.
+        critic_depth: its hidden layers; 3 if None.
         octaves: octaves of Fourier features of its input; 0, for none, if None.
         period: longest period of these features, in units of the data; 8 if None.
         diversity: beta >= 0.
@@ -78,7 +70,7 @@ class MGAN(AbstractGAN):
         samples_per_generator: latents per generator and update; batch size / K, rounded up, if None.
         ema_decay: decay per step of the generators' moving average, in [0, 1); 0 switches it off.
         seed: of every draw; set from `seed_everything`.
-        generator: makes one generator of layers, see `cut_generator`; an MLP as described above if None.
+        generator: makes one generator, to be cut as `cut_generator` says; an MLP as described above if None.
         critic: makes one critic of layers, the last one linear; an MLP as described above if None.
 
     Raises:
@@ -113,34 +105,24 @@ class MGAN(AbstractGAN):
         check_optimizer("critic_optimizer", critic_optimizer)
         self.automatic_optimization = False
         self.seed = seed
-
-        mlp = {"latent_dim": latent_dim, "generator_width": generator_width, "generator_depth": generator_depth}
-        _check_described("generator", generator is not None, mlp)
-        mlp = {"critic_width": critic_width, "critic_depth": critic_depth, "octaves": octaves}
-        _check_described("critic", critic is not None, {**mlp, "period": period})
-        sizes = _or(critic_width, 128), _or(critic_depth, 3)
-        waves = _or(octaves, 0), _or(period, 8.0)
-
-        def one_generator() -> AbstractGenerator:
-            if generator is not None:
-                return generator(event_shape)
-            return MLPGenerator(event_shape, _or(latent_dim, 2), _or(generator_width, 128), _or(generator_depth, 3))
-
-        def one_critic() -> AbstractCritic:
-            if critic is not None:
-                return critic(event_shape)
-            return MLPCritic(event_shape, *sizes, octaves=waves[0], period=waves[1])
-
-        self._make = {Player.GENERATOR: one_generator, Player.CRITIC: one_critic}
-        self.generators = SharedTrunkGenerators(event_shape, num_generators, one_generator)
-        self.critic: AbstractClassifyingCritic = (
-            ClassifyingMLPCritic(event_shape, num_generators, *sizes, *waves)
-            if critic is None
-            else ClassifyingLayeredCritic(one_critic(), num_generators)
+        make = MGANNetworks(
+            event_shape,
+            generator,
+            critic,
+            latent_dim,
+            generator_width,
+            generator_depth,
+            critic_width,
+            critic_depth,
+            octaves,
+            period,
         )
+        self._make = {Player.GENERATOR: make.generator, Player.CRITIC: make.critic}
+        self.generators = SharedTrunkGenerators(event_shape, num_generators, make.generator)
+        self.critic = make.classifying_critic(num_generators)
         self.averaged = AveragedParams(parameters_of(self.generators), ema_decay)
-        whole = one_generator()
-        self._networks = Networks(functions_of(whole), functions_of(one_critic()))
+        whole = make.generator()
+        self._networks = Networks(functions_of(whole), functions_of(make.critic()))
         self._count, self._latent_dim = num_generators, whole.latent_dim
         self._make_generator_optimizer, self._make_critic_optimizer = generator_optimizer, critic_optimizer
         self._diversity, self._critic_steps = diversity, critic_steps
@@ -286,19 +268,6 @@ class MGAN(AbstractGAN):
                     "rules/critics/step_size": critic.param_groups[0]["lr"],
                 }
             )
-
-
-def _or(value: Number | None, usual: Number) -> Number:
-    return usual if value is None else value
-
-
-def _check_described(player: str, given: bool, mlp: Mapping[str, float | None]) -> None:
-    found = [f"{name} {value}" for name, value in mlp.items() if value is not None]
-    require(
-        not given or not found,
-        f"The {player} is given as a network, so nothing is left for {', '.join(found)} to describe: leave these out, "
-        f"or leave the {player} out for an MLP.",
-    )
 
 
 def _check(diversity: float, critic_steps: int, samples_per_generator: int | None) -> None:

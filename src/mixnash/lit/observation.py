@@ -1,8 +1,7 @@
 """What metrics are told about samples: pixels or coordinates, and for images features and logits, extracted once."""
 
-from typing import final
-
 from collections.abc import Callable, Sequence
+from typing import final
 
 import torch
 from jaxtyping import Bool

@@ -24,7 +24,7 @@ def _check(width: int, iterations: int, network: str) -> None:
 class LipschitzMLPCritic(AbstractLayeredCritic):
     r"""Linear layers with orthonormal weights and sorted pairs of units: :math:`|d(x) - d(y)| \le \|x - y\|_2`.
 
-    Play it with a Wasserstein game without a constraint. Needs the package deel-torchlip (extra `lipschitz`).
+    Play it with a Wasserstein game `LipschitzByConstruction`. Needs the package deel-torchlip (extra `lipschitz`).
 
     References:
         Anil, Lucas, Grosse, 2019, Sorting out Lipschitz function approximation, arXiv 1811.05381; Serrurier et al.,
@@ -60,7 +60,7 @@ class LipschitzConvolutionalCritic(AbstractLayeredCritic):
 
     A kernel of k pixels and stride 2 sees every pixel (k / 2)^2 times, so its flattened weights are divided by k / 2.
     Kernels of 2 do not overlap: slopes up to 1 are then reached. With kernels of 4 they are smaller, as the bound is
-    not tight, which scales the payoff. Play it with a Wasserstein game without a constraint. Needs the package
+    not tight, which scales the payoff. Play it with a Wasserstein game `LipschitzByConstruction`. Needs the package
     deel-torchlip (extra `lipschitz`).
 
     References:

@@ -1,175 +1,18 @@
-"""The two networks of MGAN: generators that share all but their first layers, and a critic that tells them apart."""
+"""The networks of MGAN: a critic that tells its generators apart, and how all of them are made."""
 
 import abc
-import itertools
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from functools import singledispatch
-from typing import NamedTuple, final
+from typing import TypeVar, final
 
-import torch
 from torch import Tensor, nn
 
-from mixnash.core.errors import InvalidInputError, require
-from mixnash.core.population import stack
-from mixnash.core.types import Params
+from mixnash.core.errors import require
 from mixnash.networks.base import AbstractCritic, AbstractGenerator
-from mixnash.networks.layered import BODY, AbstractLayeredCritic, AbstractLayeredGenerator
+from mixnash.networks.layered import BODY, AbstractLayeredCritic
 from mixnash.networks.mlp import MLPCritic, MLPGenerator, fourier_features
-from mixnash.networks.stacked_layers import run_stacked
+from mixnash.networks.shared_trunk import MLP_LAYERS, sequence_of_layers
 
-MLP_LAYERS = "layers"
-"""The name of the layers within an MLP."""
-
-
-class GeneratorCut(NamedTuple):
-    """A generator in two parts, which share their parameters with it."""
-
-    name: str
-    """Of the first part within the generator, as in the names of its parameters."""
-    first: nn.Sequential
-    """Layers up to the first one that has parameters, from latents."""
-    trunk: nn.Module
-    """The layers after them, to samples [n, ...] of any shape."""
-    places: Mapping[str, str]
-    """The name within the generator of each parameter of the trunk."""
-
-
-@final
-class ReLULayers(nn.ModuleList):
-    """Layers with ReLU units in front of each."""
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """[n, width] to [n, out]."""
-        for layer in self:
-            hidden = layer(hidden.relu())
-        return hidden
-
-
-@singledispatch
-def cut_generator(generator: AbstractGenerator) -> GeneratorCut:
-    """Cut a generator after the first of its layers that has parameters.
-
-    Raises:
-        InvalidInputError: when no cut is known for its kind, it has one layer only, or its trunk mixes samples.
-    """
-    raise InvalidInputError(
-        f"A {type(generator).__name__} cannot be cut into a first layer and a trunk: give MGAN a network of layers, as "
-        "DCGANGenerator, ResNetGenerator and R3GANGenerator are, or an MLPGenerator."
-    )
-
-
-@cut_generator.register
-def _(generator: MLPGenerator) -> GeneratorCut:
-    first, *rest = generator.layers
-    require(
-        isinstance(first, nn.Linear) and first.in_features == generator.latent_dim,
-        "An MLPGenerator with Fourier features cannot be cut into a first layer and a trunk: set its octaves to 0.",
-    )
-    trunk = ReLULayers(rest)
-    places = {name: _after_first(name) for name, _ in trunk.named_parameters()}
-    return GeneratorCut(MLP_LAYERS, nn.Sequential(OrderedDict({"0": first})), trunk, places)
-
-
-def _after_first(name: str) -> str:
-    """The name in the MLP of a parameter in the list of all layers but the first."""
-    index, _, kind = name.partition(".")
-    return f"{MLP_LAYERS}.{int(index) + 1}.{kind}"
-
-
-@cut_generator.register
-def _(generator: AbstractLayeredGenerator) -> GeneratorCut:
-    name = type(generator).__name__
-    body = _sequence(generator.body, name)
-    with_parameters = [index for index, layer in enumerate(body) if next(layer.parameters(), None) is not None]
-    require(
-        len(with_parameters) >= 2,
-        f"A {name} cannot be cut into a first layer and a trunk: MGAN needs at least 2 layers that have parameters, "
-        f"found {len(with_parameters)}.",
-    )
-    at = with_parameters[0] + 1
-    first, trunk = body[:at], body[at:]  # slices keep the names of the layers
-    places = {place: f"{BODY}.{place}" for place, _ in trunk.named_parameters()}
-    return GeneratorCut(BODY, first, trunk, places)
-
-
-def _sequence(body: nn.Module, name: str) -> nn.Sequential:
-    """The layers of a network, checked for what no trunk may do."""
-    require(
-        isinstance(body, nn.Sequential),
-        f"A {name} cannot be cut: its body is a {type(body).__name__}, not a sequence of layers.",
-    )
-    require(
-        not any(isinstance(layer, nn.BatchNorm2d) for layer in body.modules()),
-        f"A {name} that normalises by batches cannot be part of an MGAN, where one batch holds samples of all "
-        "generators: use GroupNormalization or NoNormalization.",
-    )
-    assert isinstance(body, nn.Sequential)
-    return body
-
-
-@final
-class SharedTrunkGenerators(nn.Module):
-    """K generators of one architecture that share all layers after the first one that has parameters.
-
-    The parameters are those of K first layers and of one trunk, which sees the samples of all generators as one batch.
-
-    Args:
-        event_shape: shape of one sample.
-        count: K >= 1.
-        make: builds one generator; called K times for first layers of their own, the trunk is the first one's.
-
-    Raises:
-        InvalidInputError: when K is below 1 or the generator cannot be cut, see `cut_generator`.
-    """
-
-    def __init__(self, event_shape: Sequence[int], count: int, make: Callable[[], AbstractGenerator]) -> None:
-        super().__init__()
-        require(count >= 1, f"num_generators must be at least 1, found {count}: a mixed strategy needs a particle.")
-        cut = cut_generator(make())
-        # Cut one by one, so that no more than two whole generators exist at a time.
-        others = (cut_generator(make()).first for _ in range(count - 1))
-        first = stack([_parameters_in(cut.name, one) for one in itertools.chain([cut.first], others)])
-        self._own = {_attribute(name): name for name in first}
-        for attribute, name in self._own.items():
-            self.register_parameter(attribute, nn.Parameter(first[name]))  # [K, ...]
-        self.trunk = cut.trunk
-        self._first, self._name, self._places = _without_parameters(cut.first), cut.name, dict(cut.places)
-        self._event_shape = tuple(event_shape)
-
-    def forward(self, latent: Tensor) -> Tensor:
-        """Latents [K, n, latent_dim] to samples [K, n, *event_shape]."""
-        own = {name: self.get_parameter(attribute) for attribute, name in self._own.items()}
-        hidden = run_stacked(self._first[0], own, self._name, latent)
-        samples = torch.as_tensor(self.trunk(hidden.flatten(0, 1)))
-        return samples.reshape(*latent.shape[:2], *self._event_shape)
-
-    def as_particles(self, shared: Mapping[str, Tensor]) -> Params:
-        """This module's parameters by name, or others of the same names, as those of K stacked generators [K, ...].
-
-        They are copies. The leaves of the trunk are one tensor seen K times: they must not be written to.
-        """
-        params = {name: shared[attribute].detach().clone() for attribute, name in self._own.items()}
-        count = len(next(iter(params.values())))
-        for place, name in self._places.items():
-            copy = shared[f"trunk.{place}"].detach().clone()
-            params[name] = copy.expand(count, *copy.shape)
-        return params
-
-
-def _attribute(name: str) -> str:
-    """`body.0.scale.weight` as `scale_weight`: names of registered tensors cannot hold dots."""
-    return name.split(".", 2)[2].replace(".", "_")
-
-
-def _parameters_in(name: str, first: nn.Sequential) -> Params:
-    """The parameters of the first part, named as within the generator, copied."""
-    return {f"{name}.{place}": leaf.detach().clone() for place, leaf in first.named_parameters()}
-
-
-def _without_parameters(first: nn.Sequential) -> tuple[nn.Sequential]:
-    """The first part as a description for `run_stacked`, without storage, in a tuple that hides it from the module."""
-    return (first.to("meta"),)
+Number = TypeVar("Number", int, float)
 
 
 class AbstractClassifyingCritic(nn.Module, abc.ABC):
@@ -224,7 +67,9 @@ class ClassifyingMLPCritic(AbstractClassifyingCritic):
 
     def features(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         """The last hidden units, and the score."""
-        *inner, last = self.scorer.get_submodule(MLP_LAYERS).children()
+        layers = self.scorer.get_submodule(MLP_LAYERS)
+        assert isinstance(layers, nn.ModuleList)
+        *inner, last = layers
         hidden = fourier_features(samples.flatten(1), self._octaves, self._period)
         for layer in inner:
             hidden = layer(hidden).relu()
@@ -247,15 +92,15 @@ class ClassifyingLayeredCritic(AbstractClassifyingCritic):
         name = type(scorer).__name__
         require(
             isinstance(scorer, AbstractLayeredCritic),
-            f"A {name} cannot be cut before its last layer: give MGAN a network of layers, as DCGANCritic, "
+            f"{name} cannot be cut before its last layer: give MGAN a network of layers, as DCGANCritic, "
             "ResNetCritic and R3GANCritic are, or leave the critic out for an MLP.",
         )
         assert isinstance(scorer, AbstractLayeredCritic)
-        layers = list(_sequence(scorer.body, name))
+        layers = list(sequence_of_layers(scorer.body, name))
         last = layers[-1] if layers else None
         require(
             len(layers) >= 2 and isinstance(last, nn.Linear),
-            f"A {name} cannot be cut before its last layer: MGAN's classifier needs at least 2 layers, the last one "
+            f"{name} cannot be cut before its last layer: MGAN's classifier needs at least 2 layers, the last one "
             f"linear, found {len(layers)}, the last one {type(last).__name__}.",
         )
         assert isinstance(last, nn.Linear)
@@ -263,8 +108,84 @@ class ClassifyingLayeredCritic(AbstractClassifyingCritic):
 
     def features(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         """The output of all layers but the last, and the score."""
-        *inner, last = self.scorer.get_submodule(BODY).children()
+        body = self.scorer.get_submodule(BODY)
+        assert isinstance(body, nn.Sequential)
+        *inner, last = body
         hidden = samples
         for layer in inner:
             hidden = layer(hidden)
         return hidden, last(hidden)
+
+
+@final
+class MGANNetworks:
+    """Makes the networks of an MGAN, as given or else as MLPs of the sizes given.
+
+    Args:
+        event_shape: shape of one sample.
+        generator: makes one generator; None for an MLP of the following sizes.
+        critic: makes one critic of layers; None for an MLP of the following sizes.
+        latent_dim: length of the latent; 2 if None.
+        generator_width: units per hidden layer; 128 if None.
+        generator_depth: hidden layers; 3 if None.
+        critic_width: units per hidden layer; 128 if None.
+        critic_depth: hidden layers; 3 if None.
+        octaves: octaves of Fourier features of the critic's input; 0, for none, if None.
+        period: longest period of these features, in units of the data; 8 if None.
+
+    Raises:
+        InvalidInputError: when sizes of an MLP are given beside the network.
+    """
+
+    def __init__(
+        self,
+        event_shape: Sequence[int],
+        generator: Callable[[Sequence[int]], AbstractGenerator] | None,
+        critic: Callable[[Sequence[int]], AbstractCritic] | None,
+        latent_dim: int | None,
+        generator_width: int | None,
+        generator_depth: int | None,
+        critic_width: int | None,
+        critic_depth: int | None,
+        octaves: int | None,
+        period: float | None,
+    ) -> None:
+        sizes = {"latent_dim": latent_dim, "generator_width": generator_width, "generator_depth": generator_depth}
+        _check_described("generator", generator is not None, sizes)
+        sizes = {"critic_width": critic_width, "critic_depth": critic_depth, "octaves": octaves}
+        _check_described("critic", critic is not None, {**sizes, "period": period})
+        self._event_shape, self._generator, self._critic = event_shape, generator, critic
+        self._generator_sizes = _or(latent_dim, 2), _or(generator_width, 128), _or(generator_depth, 3)
+        self._critic_sizes = _or(critic_width, 128), _or(critic_depth, 3)
+        self._octaves, self._period = _or(octaves, 0), _or(period, 8.0)
+
+    def generator(self) -> AbstractGenerator:
+        """A new generator with a trunk of its own."""
+        if self._generator is not None:
+            return self._generator(self._event_shape)
+        return MLPGenerator(self._event_shape, *self._generator_sizes)
+
+    def critic(self) -> AbstractCritic:
+        """A new critic without a classifier."""
+        if self._critic is not None:
+            return self._critic(self._event_shape)
+        return MLPCritic(self._event_shape, *self._critic_sizes, octaves=self._octaves, period=self._period)
+
+    def classifying_critic(self, classes: int) -> AbstractClassifyingCritic:
+        """A new critic with a classifier of so many generators."""
+        if self._critic is not None:
+            return ClassifyingLayeredCritic(self.critic(), classes)
+        return ClassifyingMLPCritic(self._event_shape, classes, *self._critic_sizes, self._octaves, self._period)
+
+
+def _or(value: Number | None, usual: Number) -> Number:
+    return usual if value is None else value
+
+
+def _check_described(player: str, given: bool, mlp: Mapping[str, int | float | None]) -> None:
+    found = [f"{name} {value}" for name, value in mlp.items() if value is not None]
+    require(
+        not given or not found,
+        f"The {player} is given as a network, so nothing is left for {', '.join(found)} to describe: leave these out, "
+        f"or leave the {player} out for an MLP.",
+    )

@@ -66,7 +66,9 @@ class AbstractImageComparison(AbstractReproduction):
         done = train_all(groups, folder / ("short" if short else "trainings"), advance, 0 if short else WORKERS)
         figures = {f"{score}-{axis}": self._curves(done, score, axis) for score in self.scored for axis in _AXES}
         for name, found in done.items():
-            figures[f"samples-{_file_name(name)}"] = _samples(name, found[0])
+            kept = next((one for one in found if one.points), None)  # one that failed early has none
+            if kept is not None:
+                figures[f"samples-{_file_name(name)}"] = _samples(name, kept)
         return Findings(figures, {name: self._numbers(found) for name, found in done.items()}, self.checks(done))
 
     def _plans(self, name: str, entrant: Entrant, short: bool) -> list[Plan]:
@@ -162,7 +164,7 @@ def _means(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
 
 def _spread(values: Sequence[float]) -> dict[str, Any]:
     """Mean, standard deviation over the seeds and every seed."""
-    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    deviation = _plain(float(np.std(values, ddof=1))) if len(values) > 1 else None
     return {"mean": _plain(float(np.mean(values))), "sd": deviation, "seeds": [_plain(value) for value in values]}
 
 

@@ -31,6 +31,14 @@ class StackedMNISTModes(AbstractImageComparison):
         {
             "mixture": Entrant("stacked_mnist_mixed", (), Unit.STEPS, LONG, 1, SAMPLES),
             "mixture, small critic": Entrant("stacked_mnist_small_critic", (), Unit.STEPS, CRIPPLED, 1, SAMPLES),
+            "mixture, small critic, 32 samples each": Entrant(
+                "stacked_mnist_small_critic",
+                ("--model.init_args.generator_samples=32",),
+                Unit.STEPS,
+                CRIPPLED,
+                1,
+                SAMPLES,
+            ),
             "single DCGAN, small critic": Entrant(
                 "stacked_mnist_dcgan",
                 ("--model.init_args.critic.init_args.width=16",),
@@ -52,7 +60,7 @@ class StackedMNISTModes(AbstractImageComparison):
 
     def checks(self, done: Mapping[str, Sequence[Trained]]) -> list[Check]:
         """The targets of modes, KL and time."""
-        mixture, small, single = (done[name] for name in self.entrants)
+        mixture, small, _, single = (done[name] for name in self.entrants)
         minutes = mixture[0].marks[-1].seconds / 60
         modes, divergence = last(mixture, "stacked_modes"), last(mixture, "stacked_kl_uniform")
         sizes = [found[0].parameters["generators"] for found in (small, single)]

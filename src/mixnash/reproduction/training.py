@@ -1,7 +1,6 @@
 """Training an experiment by plan, in this process, and keeping what was seen of it."""
 
 import logging
-import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 
 from mixnash.core.errors import NonFiniteError
-from mixnash.core.types import Population
+from mixnash.core.population import stored_numbers
 from mixnash.data.base import AbstractDataModule
 from mixnash.lit.base import AbstractGAN
 from mixnash.lit.deviations import SearchPlan, measure_gap
@@ -98,16 +97,8 @@ def _gap(module: AbstractGAN, data: AbstractDataModule, search: SearchPlan, seed
 
 
 def _parameters(module: AbstractGAN) -> dict[str, int]:
-    generators, critics = (_size(one) for one in module.profile(averaged=False))
+    generators, critics = (stored_numbers(one.params) for one in module.profile(averaged=False))
     return {"generators": generators, "critics": critics}
-
-
-def _size(population: Population) -> int:
-    """Numbers that are stored: what generators share has stride 0 along the particles."""
-    return sum(
-        math.prod(length for length, stride in zip(leaf.shape, leaf.stride(), strict=True) if stride != 0)
-        for leaf in population.params.values()
-    )
 
 
 @contextmanager

@@ -30,11 +30,8 @@ class AbstractCriticConstraint(abc.ABC):
         """A non-negative number per pair (scalar, or [L, K]), or None where there is none."""
 
 
-@final
-class Unconstrained(AbstractCriticConstraint):
-    """Any critic is allowed."""
-
-    bounds_slopes = False
+class AbstractFreeParameters(AbstractCriticConstraint, abc.ABC):
+    """Leaves the parameters as they are."""
 
     def reparametrise(self, params: Params) -> Params:
         """The parameters themselves."""
@@ -43,6 +40,26 @@ class Unconstrained(AbstractCriticConstraint):
     def project(self, params: Params) -> Params:
         """The parameters themselves."""
         return params
+
+
+@final
+class Unconstrained(AbstractFreeParameters):
+    """Any critic is allowed."""
+
+    bounds_slopes = False
+
+    def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> None:
+        """None."""
+
+
+@final
+class LipschitzByConstruction(AbstractFreeParameters):
+    """Nothing to do: the critic's own architecture bounds its slopes, as those of `networks.lipschitz` do.
+
+    That is the user's word: a game sees functions only. With another critic a Wasserstein payoff has no bound.
+    """
+
+    bounds_slopes = True
 
     def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> None:
         """None."""
@@ -81,7 +98,7 @@ class WeightClipping(AbstractCriticConstraint):
 
 
 @final
-class GradientPenalty(AbstractCriticConstraint):
+class GradientPenalty(AbstractFreeParameters):
     r"""Penalty :math:`\lambda\, E (\|\nabla d(\hat x)\|_2 - c)^2` on :math:`\hat x = (1-u)\, x + u\, g(z)`, u uniform
     in [0, 1) and x real.
 
@@ -108,14 +125,6 @@ class GradientPenalty(AbstractCriticConstraint):
         require(target >= 0, f"The gradient penalty's target must be at least 0, found {target}.")
         self.weight, self.target, self.one_sided = weight, target, one_sided
 
-    def reparametrise(self, params: Params) -> Params:
-        """The parameters themselves."""
-        return params
-
-    def project(self, params: Params) -> Params:
-        """The parameters themselves."""
-        return params
-
     def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> Tensor:
         """The penalty of the class docstring, a mean over samples."""
         fake, real = generate(batch.latent).detach(), batch.anchor
@@ -131,7 +140,7 @@ class GradientPenalty(AbstractCriticConstraint):
 
 
 @final
-class ZeroCentredPenalty(AbstractCriticConstraint):
+class ZeroCentredPenalty(AbstractFreeParameters):
     r"""Penalty :math:`\frac{\gamma_1}{2} E \|\nabla d(x)\|_2^2 + \frac{\gamma_2}{2} E \|\nabla d(g(z))\|_2^2` on real
     samples x (R1) and on generated ones (R2).
 
@@ -161,14 +170,6 @@ class ZeroCentredPenalty(AbstractCriticConstraint):
         )
         self.real_weight, self.generated_weight = real_weight, generated_weight
 
-    def reparametrise(self, params: Params) -> Params:
-        """The parameters themselves."""
-        return params
-
-    def project(self, params: Params) -> Params:
-        """The parameters themselves."""
-        return params
-
     def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> Tensor:
         """The penalty of the class docstring, means over samples; each critic's R1 is computed once."""
         event_axes = batch.real.dim() - batch.mix.dim()
@@ -196,8 +197,8 @@ class LazyPenalty(AbstractCriticConstraint):
     The mean over steps is R at 1 / n of its cost. Outside of training, such as in searches for deviations, the penalty
     is R itself.
 
-    Karras et al. give the penalty an update of its own, so n + 1 updates in place of n, and make up for it by Adam's
-    step size times :math:`c = n / (n + 1)` and by :math:`\beta_1^c, \beta_2^c`. Here the penalty is a part of the step's
+    Karras et al. give the penalty an update of its own, so n + 1 updates in place of n, and make up for it by the step
+    size of Adam times :math:`c = n / (n + 1)` and by :math:`\beta_1^c, \beta_2^c`. Here the penalty is a part of the step's
     own update, and nothing has to be rescaled. Adam's memory of squared gradients, :math:`1 / (1 - \beta_2)` steps,
     should still be much longer than n: otherwise the step that is penalised is scaled down by its own size, and the
     penalty acts with less than its weight.
