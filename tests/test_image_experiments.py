@@ -98,7 +98,7 @@ def test_its_evaluation_writes_numbers_pictures_and_a_page(run, tmp_path, capsys
     pictures = [name for name in files(tmp_path / "there") if name.endswith(".png")]
     assert pictures
     page = (tmp_path / "there" / "report.html").read_text()
-    assert "fd_random_cnn" in page or "random_cnn" in page
+    assert "random_cnn" in page
     assert page.count("data:image/png") >= 1
 
 

@@ -6,11 +6,7 @@ with T_i random shifts and, for photographs, mirrorings. AdamW; the step size ri
 falls to 0 along a cosine.
 """
 
-import logging
 import math
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple, final
 
 import pytorch_lightning as pl
@@ -23,6 +19,7 @@ from torch.utils.data import DataLoader
 from mixnash.classification.dataset import ShuffledBatches
 from mixnash.core.errors import NonFiniteError, require
 from mixnash.data.labelled_images import LabelledImages
+from mixnash.lit.quiet import quiet_trainer
 from mixnash.metrics.features.classifier_network import Architecture, SmallClassifier
 
 _TESTED = 500
@@ -104,7 +101,7 @@ def train(
         torch.default_generator.manual_seed(settings.seed)
         network = SmallClassifier(architecture)
     batches = ShuffledBatches(images, settings.batch_size, settings.seed, settings.shift, settings.mirror)
-    with _quiet():
+    with quiet_trainer():
         trainer = pl.Trainer(
             accelerator=device.type,
             devices=1 if device.index is None else [device.index],
@@ -130,18 +127,3 @@ def accuracy(network: SmallClassifier, images: LabelledImages) -> float:
     chunks = zip(torch.split(images.images, _TESTED), torch.split(images.labels, _TESTED), strict=True)
     right = sum(int((network(pictures).argmax(1) == labels).sum()) for pictures, labels in chunks)
     return right / len(images.labels)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what Lightning says about itself and about loaders, which are as they should be."""
-    logger = logging.getLogger("pytorch_lightning.utilities.rank_zero")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            for message in (".*does not have many workers.*", ".*LeafSpec.*", ".*`__len__` defined.*"):
-                warnings.filterwarnings("ignore", message=message)
-            yield
-    finally:
-        logger.setLevel(level)

@@ -143,9 +143,7 @@ class AbstractImageSet(AbstractImageData):
 
     def held_out(self, count: int) -> Float32[Tensor, "count C H W"]:
         """Different held-out images as far as there are enough; beyond that, draws with replacement."""
-        places = self.held_out_places(count)
-        different, inverse = torch.unique(places, dim=0, return_inverse=True)  # decode nothing twice
-        return to_unit(self.splits.held_out.read(different)[inverse])
+        return to_unit(_read_once(self.splits.held_out, self.held_out_places(count)))
 
     def training_places(self, step: int, count: int) -> Int64[Tensor, "count *parts"]:
         """Which training images a step sees."""
@@ -162,7 +160,7 @@ class AbstractImageSet(AbstractImageData):
 
     def _drawn(self, step: int, count: int, chosen: Int64[Tensor, " n"]) -> Float32[Tensor, "n C H W"]:
         """Some of the `count` images of a step."""
-        images = to_unit(self.splits.training.read(self.training_places(step, count)[chosen]))
+        images = to_unit(_read_once(self.splits.training, self.training_places(step, count)[chosen]))
         if not self._flip:
             return images
         heads = torch.rand(count, generator=data_stream(self.seed, Purpose.TRAINING, step)) < 0.5
@@ -174,3 +172,9 @@ class AbstractImageSet(AbstractImageData):
             f"{self.name} in {self.root.resolve()} has {len(splits.training)} training images, fewer than the "
             f"{self.least_training_images} of one batch: choose a smaller batch_size or add images.",
         )
+
+
+def _read_once(pixels: AbstractPixels, places: Int64[Tensor, "n *parts"]) -> UInt8[Tensor, "n C H W"]:
+    """The images at these places, none decoded twice."""
+    different, inverse = torch.unique(places, dim=0, return_inverse=True)
+    return pixels.read(different)[inverse]

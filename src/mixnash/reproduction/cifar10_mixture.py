@@ -72,7 +72,7 @@ class CIFAR10Mixture(AbstractImageComparison):
                 Check(
                     f"{name}: trains stably",
                     "no failure, and the distance at the end is below that at the first mark",
-                    one.failure or f"{scores[0]:.1f} to {scores[-1]:.1f}",
+                    one.failure or f"{scores[0]:.3f} to {scores[-1]:.3f}",
                     one.failure is None and math.isfinite(scores[-1]) and scores[-1] < scores[0],
                 )
             )

@@ -1,5 +1,6 @@
 """Stacked MNIST: a thousand modes, with a critic of full size and with one that is too small."""
 
+import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import final
@@ -61,7 +62,7 @@ class StackedMNISTModes(AbstractImageComparison):
     def checks(self, done: Mapping[str, Sequence[Trained]]) -> list[Check]:
         """The targets of modes, KL and time."""
         mixture, small, _, single = (done[name] for name in self.entrants)
-        minutes = mixture[0].marks[-1].seconds / 60
+        minutes = mixture[0].marks[-1].seconds / 60 if mixture[0].marks else math.inf
         modes, divergence = last(mixture, "stacked_modes"), last(mixture, "stacked_kl_uniform")
         sizes = [found[0].parameters["generators"] for found in (small, single)]
         return [

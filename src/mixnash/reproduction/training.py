@@ -1,7 +1,5 @@
 """Training an experiment by plan, in this process, and keeping what was seen of it."""
 
-import logging
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -14,6 +12,7 @@ from mixnash.core.population import stored_numbers
 from mixnash.data.base import AbstractDataModule
 from mixnash.lit.base import AbstractGAN
 from mixnash.lit.deviations import SearchPlan, measure_gap
+from mixnash.lit.quiet import quiet_trainer
 from mixnash.reproduction.experiments import Experiment
 from mixnash.reproduction.gradient_count import count_gradients
 from mixnash.reproduction.plan import Plan, Trained, Unit
@@ -61,7 +60,7 @@ def fit(plan: Plan, experiment: Experiment) -> Fitted:
     module, data = experiment.build()
     recorder = Recorder(plan, data, count_gradients(module, data))
     failure = None
-    with _quiet(), one_thread():
+    with quiet_trainer(), one_thread():
         trainer = pl.Trainer(
             accelerator="cpu",
             devices=1,
@@ -110,18 +109,3 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what Lightning says about itself and about loaders, which are as they should be."""
-    logger = logging.getLogger("pytorch_lightning.utilities.rank_zero")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            for message in (".*does not have many workers.*", ".*LeafSpec.*"):
-                warnings.filterwarnings("ignore", message=message)
-            yield
-    finally:
-        logger.setLevel(level)

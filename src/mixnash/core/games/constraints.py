@@ -198,10 +198,10 @@ class LazyPenalty(AbstractCriticConstraint):
     is R itself.
 
     Karras et al. give the penalty an update of its own, so n + 1 updates in place of n, and make up for it by the step
-    size of Adam times :math:`c = n / (n + 1)` and by :math:`\beta_1^c, \beta_2^c`. Here the penalty is a part of the step's
-    own update, and nothing has to be rescaled. Adam's memory of squared gradients, :math:`1 / (1 - \beta_2)` steps,
-    should still be much longer than n: otherwise the step that is penalised is scaled down by its own size, and the
-    penalty acts with less than its weight.
+    size of Adam times :math:`c = n / (n + 1)` and by :math:`\beta_1^c, \beta_2^c`. Here the penalty is a part of the
+    step's own update, and nothing has to be rescaled. Adam's memory of squared gradients,
+    :math:`1 / (1 - \beta_2)` steps, should still be much longer than n: otherwise the step that is penalised is scaled
+    down by its own size, and the penalty acts with less than its weight.
 
     References:
         Karras et al., 2020, Analyzing and improving the image quality of StyleGAN, arXiv 1912.04958, section 3.1 and

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import final
 
-import torch
 from torch import Tensor
 
 from mixnash.core.errors import require
 from mixnash.core.games.base import AbstractGame
-from mixnash.core.types import AugmentationDraws, Batch, Critic, Generate, PairTerms, Params, Player
+from mixnash.core.games.wrapped import AbstractWrappedGame
+from mixnash.core.types import AugmentationDraws, Batch, Generate
 
 
 def pack(samples: Tensor, packing: int, axis: int = 0) -> Tensor:
@@ -29,7 +29,7 @@ def packed_shape(event_shape: Sequence[int], packing: int) -> Sequence[int]:
 
 
 @final
-class PackedGame(AbstractGame):
+class PackedGame(AbstractWrappedGame):
     r"""Another game :math:`\Phi` on packs of m independent samples,
 
     .. math:: \Phi_m(g, d) = \Phi(g^{\otimes m}, d), \qquad d: (x_1, \dots, x_m) \mapsto R,
@@ -61,27 +61,14 @@ class PackedGame(AbstractGame):
 
     def __init__(self, game: AbstractGame, packing: int) -> None:
         require(packing >= 1, f"The packing must be at least 1 sample, found {packing}.")
-        self._game, self._packing = game, packing
-        self.zero_sum = game.zero_sum
-
-    @property
-    def bounded_above(self) -> bool:
-        """Whether the inner game is."""
-        return self._game.bounded_above
-
-    def terms(self, generate: Generate, critic: Critic, batch: Batch) -> PairTerms:
-        """The inner game's on packs."""
-        return self._game.terms(self._generate(generate, batch), critic, self._packed(batch))
-
-    def penalty(self, generate: Generate, critic: Critic, batch: Batch) -> Tensor | None:
-        """The inner game's on packs."""
-        return self._game.penalty(self._generate(generate, batch), critic, self._packed(batch))
+        super().__init__(game)
+        self._packing = packing
 
     def _generate(self, generate: Generate, batch: Batch) -> Generate:
         axis = batch.mix.dim() - 1
         return lambda latent: pack(generate(latent), self._packing, axis)
 
-    def _packed(self, batch: Batch) -> Batch:
+    def _changed(self, batch: Batch) -> Batch:
         axis = batch.mix.dim() - 1
         # Evaluations without a penalty bring no anchors.
         anchor = batch.anchor if batch.anchor.numel() == 0 else pack(batch.anchor, self._packing, axis)
@@ -91,19 +78,3 @@ class PackedGame(AbstractGame):
             return packed
         draws = AugmentationDraws(*(pack(one, self._packing, axis) for one in batch.augmentation))
         return packed._replace(augmentation=draws)
-
-    def constrain_critic(self, params: Params) -> Params:
-        """The inner game's."""
-        return self._game.constrain_critic(params)
-
-    def project(self, player: Player, params: Params) -> Params:
-        """The inner game's."""
-        return self._game.project(player, params)
-
-    def propose(self, player: Player, shape: tuple[int, ...], rng: torch.Generator) -> Params | None:
-        """The inner game's."""
-        return self._game.propose(player, shape, rng)
-
-    def unwrap(self, player: Player, params: Params, reference: Params) -> Params:
-        """The inner game's."""
-        return self._game.unwrap(player, params, reference)
