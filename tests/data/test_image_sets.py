@@ -18,6 +18,7 @@ from mixnash.data.celeba import CelebA
 from mixnash.data.cifar10 import CIFAR10
 from mixnash.data.class_folders import ClassFolders
 from mixnash.data.fashion_mnist import FashionMNIST
+from mixnash.data.file_sets import split_by_name
 from mixnash.data.image_folder import ImageFolder
 from mixnash.data.labelled_images import Split
 from mixnash.data.lsun import LSUN
@@ -223,3 +224,12 @@ def test_a_framing_gives_its_size(resized, crop, width, height):
 def test_a_framing_refuses_what_cannot_have_its_size(resized, crop, width, height, sentence):
     with pytest.raises(InvalidInputError, match=sentence):
         Framing(8, resized, crop).check(width, height, "x")
+
+
+def test_one_file_more_moves_at_most_one_image_between_the_parts():
+    names = [f"{index}.png" for index in range(200)]
+    _, before = split_by_name(names, 0.1, 5)
+    _, after = split_by_name([*names[:70], "new.png", *names[70:]], 0.1, 5)
+    kept = {[*names[:70], "new.png", *names[70:]][place] for place in after.tolist()}
+    assert len(before) == len(after) == 20
+    assert len({names[place] for place in before.tolist()} - kept) <= 1

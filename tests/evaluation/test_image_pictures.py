@@ -104,13 +104,13 @@ def test_neighbours_are_the_nearest_images_and_copies_come_to_light(shown):
 def test_features_decide_instead_of_pixels_where_they_are_given(shown):
     training, images = torch.rand(5, 3, 2, 2), torch.rand(3, 3, 2, 2)
     features = torch.tensor([[0.0], [1.0], [2.0], [3.0], [4.0]])
-    views = Views(Extracted(torch.tensor([[3.1], [0.2], [4.5]]), None), Extracted(features, None))
+    views = Views(Extracted(torch.tensor([[3.1], [0.2], [4.5]]), None), Extracted(features, None), "mnist_cnn")
     picture = neighbour_picture(Samples(images, torch.zeros(3).long()), training, views)
     _, near, distances, _, _ = shown["neighbour_rows"]
     np.testing.assert_allclose(distances[:, 0], [0.1, 0.2, 0.5], atol=1e-6)
     for row, order in zip(near, ([3, 4, 2, 1, 0], [0, 1, 2, 3, 4], [4, 3, 2, 1, 0]), strict=True):
         np.testing.assert_array_equal(row, training[order])
-    assert "classifier's features" in picture.caption
+    assert "Euclidean between the features of mnist_cnn." in picture.caption
 
 
 def test_every_picture_of_a_run_is_drawn(digits_run):
@@ -183,6 +183,6 @@ def test_impossible_inputs_are_refused_in_sentences(no_shape_checks):
         InvalidInputError, match=r"training images of the samples' shape \[1, 4, 4\], found \[3, 1, 5, 5\]"
     ):
         neighbour_picture(samples, torch.zeros(3, 1, 5, 5))
-    views = Views(Extracted(torch.zeros(2, 3), None), Extracted(torch.zeros(4, 3), None))
+    views = Views(Extracted(torch.zeros(2, 3), None), Extracted(torch.zeros(4, 3), None), "mnist_cnn")
     with pytest.raises(InvalidInputError, match="features of 2 samples and 3 training images, found 2 and 4"):
         neighbour_picture(samples, torch.zeros(3, 1, 4, 4), views)

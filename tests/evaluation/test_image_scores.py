@@ -16,6 +16,7 @@ from mixnash.data.stacked_mnist import StackedMNIST
 from mixnash.evaluation.cli import main
 from mixnash.evaluation.evaluate import Result, evaluate
 from mixnash.evaluation.history import Course
+from mixnash.evaluation.image_readings import image_reading
 from mixnash.evaluation.image_scores import score_images
 from mixnash.evaluation.load import load_run
 from mixnash.evaluation.pictures import curve_pictures
@@ -189,6 +190,7 @@ def test_record_names_counts_and_what_is_left_out(digits_run):
 def test_command_prints_notes_and_writes_curves_and_pictures_of_images(digits_run, tmp_path, capsys):
     main(["--run", str(digits_run), "--num_samples", "30", "--output", str(tmp_path / "out"), "--particle", "2"])
     printed = capsys.readouterr().out
+    assert "images: 30 generated against 30 different held-out ones; 1,617 training images" in " ".join(printed.split())
     assert re.search(r"fd_random_cnn +\d", printed)
     assert printed.count("note: ") == 2  # no classifier, too few held-out images
     figures = {path.stem for path in (tmp_path / "out" / "figures").iterdir()}
@@ -214,3 +216,17 @@ def test_numbers_of_images_have_labels_and_sentences(digits_run):
     assert {row.name for row in rows.values() if not row.reading.sentence} == set()
     assert rows["fd_digits_cnn"].reading.label == "Frechet distance: digits_cnn"
     assert rows["fd_digits_cnn"].perfect != ""
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("fd_random_cnn", "Frechet distance: random_cnn"),
+        ("fd_random_cnn_raw", "Frechet distance: random_cnn, not averaged"),
+        ("kid_random_cnn_std", "Kernel distance: random_cnn, sd"),
+        ("particle_12_fd_random_cnn", "Frechet distance: random_cnn, particle 12"),
+        ("particle_1_fid", "FID, particle 1"),
+    ],
+)
+def test_labels_say_extractor_particle_and_kind(name, label):
+    assert image_reading(name).label == label

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from mixnash.core.errors import InvalidInputError
-from mixnash.metrics.functional.moments import feature_moments
 from mixnash.metrics.statistics_cache import StatisticsCache, content_hash, statistics_key
 
 ARRAYS = {"features": np.linspace(0, 1, 12).reshape(3, 4), "labels": np.array([3, -1, 2], dtype=np.int32)}
@@ -91,16 +90,6 @@ def test_stored_arrays_are_found_again_with_their_types(tmp_path):
     assert found["labels"].dtype == np.int32
     assert cache.load("other") is None
     assert only_file(tmp_path / "made" / "here").suffix == ".npz"
-
-
-def test_moments_are_found_again_bit_for_bit(tmp_path):
-    cache, moments = StatisticsCache(tmp_path), feature_moments(images().flatten(1))
-    assert cache.load_moments("key") is None
-    cache.store_moments("key", moments)
-    found = cache.load_moments("key")
-    assert found.count == moments.count
-    assert torch.equal(found.sum, moments.sum)
-    assert torch.equal(found.outer, moments.outer)
 
 
 def test_a_truncated_file_is_ignored_said_and_replaced(tmp_path, caplog):

@@ -17,9 +17,9 @@ from mixnash.data.transforms import Framing
 class CelebA(AbstractImageSet):
     """The 202,599 aligned faces of CelebA, 178x218: the official training part, its validation part held out.
 
-    Files are decoded when a batch needs them; their headers are checked before training, which takes about 20 s.
-    Pixels 0..255 are mapped to [-1, 1] by x / 127.5 - 1. The files are those of torchvision, which checks the MD5 sums
-    of the lists, in root/celeba; for a download it needs the package gdown.
+    Files are decoded when a batch needs them; their headers are checked before training. Pixels 0..255 are mapped to
+    [-1, 1] by x / 127.5 - 1. The files are those of torchvision, which checks the MD5 sums of the lists, in
+    root/celeba; for a download it needs the package gdown.
 
     References:
         Liu, Luo, Wang, Tang, 2015, Deep learning face attributes in the wild, ICCV.

@@ -1,5 +1,6 @@
 """Sets of image files that are decoded when a batch needs them, so that any number of them fits."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import final
@@ -9,10 +10,8 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from mixnash.core.errors import require
-from mixnash.core.random import Purpose
 from mixnash.data.image_checks import ImageDecoder, read_files
 from mixnash.data.image_sets import AbstractPixels
-from mixnash.data.sources import data_stream
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 """Endings of the files that count as images, in small or capital letters."""
@@ -71,8 +70,15 @@ def check_fraction(held_out_fraction: float) -> None:
     )
 
 
-def random_split(size: int, fraction: float, seed: int) -> tuple[Int64[Tensor, " training"], Int64[Tensor, " rest"]]:
-    """Places of training and of held-out images, each in ascending order; at least one is held out."""
-    order = torch.randperm(size, generator=data_stream(seed, Purpose.FIXED_SET))
-    count = max(1, round(fraction * size))
+def split_by_name(
+    names: Sequence[str], fraction: float, seed: int
+) -> tuple[Int64[Tensor, " training"], Int64[Tensor, " rest"]]:
+    """Places of training and of held-out images, each in ascending order; at least one is held out.
+
+    Names are drawn by a hash of the seed and of themselves, so that a file more or less changes the lot of hardly any
+    other: with one file more, at most one held-out image becomes one to train on.
+    """
+    lots = [hashlib.sha256(f"{seed} {name}".encode()).digest() for name in names]
+    order = torch.tensor(sorted(range(len(names)), key=lots.__getitem__))
+    count = max(1, round(fraction * len(names)))
     return order[count:].sort().values, order[:count].sort().values

@@ -2,7 +2,7 @@
 
 from typing import final
 
-from mixnash.data.file_sets import FilePixels, check_fraction, image_paths, random_split
+from mixnash.data.file_sets import FilePixels, check_fraction, image_paths, split_by_name
 from mixnash.data.image_checks import ImageDecoder, check_files
 from mixnash.data.image_sets import AbstractImageSet, PixelSplits
 from mixnash.data.transforms import Framing
@@ -25,7 +25,9 @@ class ImageFolder(AbstractImageSet):
         convert: convert images of another colour mode instead of refusing them; transparency is dropped.
         flip: mirror every training image with probability 1/2.
         held_out_fraction: share of the images that training does not see, above 0 and below 1; at least one image.
-        split_seed: any integer; decides which images these are, so that all seeds of a run hold out the same.
+            Files are told apart, not what is in them: a copy of a held-out image may be trained on.
+        split_seed: any integer; decides which images these are, so that all seeds of a run hold out the same. They
+            are drawn by their paths below the root: a file more or less moves at most one image to the other part.
         batch_size: real samples per draw over all processes together, at least 1.
         validation_size: held-out samples over all processes together, at least 1; beyond the number of held-out
             images, drawn with replacement.
@@ -63,7 +65,9 @@ class ImageFolder(AbstractImageSet):
         """The files of both parts, after a look at every header."""
         paths = image_paths(self.root)
         check_files(paths, self._decoder, self._place()[0] == 0)
-        training, held_out = random_split(len(paths), self._held_out_fraction, self._split_seed)
+        root = self.root.resolve()
+        names = [path.relative_to(root).as_posix() for path in paths]
+        training, held_out = split_by_name(names, self._held_out_fraction, self._split_seed)
         return PixelSplits(
             FilePixels([paths[place] for place in training.tolist()], self._decoder),
             FilePixels([paths[place] for place in held_out.tolist()], self._decoder),

@@ -13,7 +13,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from mixnash.core.errors import InvalidInputError, require
-from mixnash.data.file_sets import check_fraction, random_split
+from mixnash.data.file_sets import check_fraction, split_by_name
 from mixnash.data.image_checks import ImageDecoder
 from mixnash.data.image_sets import AbstractImageSet, AbstractPixels, PixelSplits
 from mixnash.data.transforms import Framing
@@ -124,7 +124,7 @@ class LSUN(AbstractImageSet):
             keys = [bytes(key) for key in transaction.cursor().iternext(keys=True, values=False)]
             for key in keys[:CHECKED]:
                 self._decoder.check(io.BytesIO(transaction.get(key)), _name(folder, key))
-        training, held_out = random_split(len(keys), self._held_out_fraction, self._split_seed)
+        training, held_out = split_by_name([key.hex() for key in keys], self._held_out_fraction, self._split_seed)
         return PixelSplits(
             _DatabasePixels(folder, [keys[place] for place in training.tolist()], self._decoder),
             _DatabasePixels(folder, [keys[place] for place in held_out.tolist()], self._decoder),

@@ -106,11 +106,6 @@ class StackedMNIST(AbstractImageSet):
         of_digit = counts / counts.sum()
         return torch.einsum("a,b,c->abc", of_digit, of_digit, of_digit).flatten()
 
-    def held_out_triples(self, count: int) -> Int64[Tensor, "count 3"]:
-        """The digits that the channels of `held_out(count)` show."""
-        places = self.held_out_places(count)
-        return self._labels[Split.HELD_OUT][places]
-
     def prepare_data(self) -> None:
         """Download what is missing, if asked to; the trainer calls this in one process of each machine."""
         if self._download:

@@ -80,7 +80,8 @@ def print_comparison(found: Distilled) -> None:
     for name in ("mixture", "distilled"):
         table.add_column(name, justify="right")
     table.add_column("perfect sampler ± sd", justify="right", style="dim")
-    for name in found.mixture.metrics:
+    # Numbers of single particles are the mixture's alone.
+    for name in (one for one in found.mixture.metrics if one in found.student.metrics):
         before, after = metric_row(found.mixture, name), metric_row(found.student, name)
         table.add_row(Text(name), before.value, after.value, before.perfect)
     table.add_row("parameters", *(number(count) for count in found.parameters), "")

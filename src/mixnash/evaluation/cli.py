@@ -96,7 +96,7 @@ def run_evaluation(
     from mixnash.evaluation.files import make_folder
     from mixnash.evaluation.load import load_run
     from mixnash.evaluation.reweight import check_reweighting, run_reweighting
-    from mixnash.evaluation.table import print_table
+    from mixnash.evaluation.table import print_notes, print_table
     from mixnash.evaluation.write import write_evaluation
 
     run = load_run(options.run, options.checkpoint, options.which, options.device)
@@ -117,11 +117,7 @@ def run_evaluation(
             run, result, folder, _command(options, search, run.checkpoint_path, str(run.module.device))
         )
     print_table(result)
-    if result.about["protocol"] is not None:
-        print(f"protocol: {result.about['protocol']}")
-    if result.images is not None:
-        for sentence in result.images.left_out:
-            print(f"note: {sentence}")
+    print_notes(result)
     print(f"checkpoint: {run.checkpoint_path} (step {run.step})")
     print(f"report: {report}")
     if rounds is not None:

@@ -45,6 +45,8 @@ class Views(NamedTuple):
 
     generated: Extracted
     training: Extracted
+    extractor: str
+    """Its name."""
 
 
 def image_pictures(
@@ -143,11 +145,11 @@ def neighbour_picture(samples: Samples, training: Float[Tensor, "m C H W"], view
         labels,
         f"Samples and the nearest of {len(among):,} training images",
     )
-    measure = "their pixels, in [-1, 1]" if views is None else "a classifier's features"
+    measure = "their pixels, in [-1, 1]" if views is None else f"the features of {views.extractor}"
     caption = (
         f"Above the first draws of the mixture, below those of {searched:,} that are nearest to a training image. "
         "Samples that repeat one show it beside themselves, at a distance near 0. Distances are Euclidean between "
-        f"{measure}."
+        f"{measure}. Where training mirrors its images, an image and its mirror image count as two."
     )
     return draw_picture("neighbours", caption, figure)
 

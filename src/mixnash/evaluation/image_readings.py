@@ -1,5 +1,6 @@
 """How to read numbers about images, whose names carry the extractor that saw them."""
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -14,9 +15,10 @@ class Reading(NamedTuple):
 
 WHOLE: Mapping[str, Reading] = MappingProxyType(
     {
-        "fid_raw": Reading("FID: raw", "The same of the generators' positions as they are, not averaged."),
+        "fid_raw": Reading("FID: not averaged", "The same of the generators' positions as they are, not averaged."),
         "fid": Reading(
-            "FID", "Frechet distance of Inception features. Falls with the number of samples: say n with it."
+            "FID",
+            "Frechet distance of Inception features to held-out images. Falls with the number of samples: say n.",
         ),
         "stacked_modes": Reading("Modes covered", "Of the thousand triples of digits, those with at least one sample."),
         "stacked_kl_uniform": Reading(
@@ -54,26 +56,36 @@ BEGINNINGS: Mapping[str, Reading] = MappingProxyType(
             "Density", "How many real balls hold a sample, by neighbours. 1 is perfect, more too central."
         ),
         "coverage_": Reading("Coverage", "Share of real images with a sample in their ball."),
-        "particle_": Reading("Frechet distance of a particle", "Of its own samples, of which there are fewer."),
     }
 )
-"""By how names begin; what follows is the extractor, or the particle."""
+"""By how names begin; what follows is the extractor."""
 
-ENDINGS: Mapping[str, str] = MappingProxyType(
+ENDINGS: Mapping[str, Reading] = MappingProxyType(
     {
-        "_raw": "The same of the generators' positions as they are, not averaged.",
-        "_std": "Standard deviation over the random subsets of the kernel distance; 0 where each is all there is.",
+        "_raw": Reading("not averaged", "The same of the generators' positions as they are, not averaged."),
+        "_std": Reading(
+            "sd", "Standard deviation over the random subsets of the kernel distance; 0 where each is all there is."
+        ),
     }
 )
-"""Sentences by how names end."""
+"""What is added to labels, and sentences, by how names end."""
+
+_PARTICLE = re.compile(r"particle_(?P<number>\d+)_(?P<distance>.+)")
 
 
 def image_reading(name: str) -> Reading:
     """What to call a number about images; its name with spaces if it is unknown."""
     if name in WHOLE:
         return WHOLE[name]
+    particle = _PARTICLE.fullmatch(name)
+    if particle is not None:
+        distance = image_reading(particle["distance"]).label
+        return Reading(f"{distance}, particle {particle['number']}", "Of its own samples, of which there are fewer.")
     for beginning, reading in BEGINNINGS.items():
         if name.startswith(beginning):
-            sentence = next((text for ending, text in ENDINGS.items() if name.endswith(ending)), reading.sentence)
-            return Reading(f"{reading.label}: {name.removeprefix(beginning)}", sentence)
+            of = name.removeprefix(beginning)
+            for ending, (words, sentence) in ENDINGS.items():
+                if of.endswith(ending):
+                    return Reading(f"{reading.label}: {of.removesuffix(ending)}, {words}", sentence)
+            return Reading(f"{reading.label}: {of}", reading.sentence)
     return Reading(name.replace("_", " "), "")

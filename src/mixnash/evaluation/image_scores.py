@@ -138,8 +138,8 @@ def _different(images: Tensor) -> _Known:
 
 def _too_few(found: int) -> str:
     return (
-        f"memorised_share is left out: it needs {NEEDED} different held-out images, found {found}. Ask for "
-        "more samples, as many held-out images are drawn, or hold out more."
+        f"memorised_share is left out: it needs {NEEDED} different held-out images, found {found}. Hold out "
+        "more, or, where more are held out, ask for more samples: as many held-out images are drawn."
     )
 
 

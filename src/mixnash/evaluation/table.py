@@ -27,3 +27,16 @@ def print_table(result: Result) -> None:
         for row in gaps:
             table.add_row(Text(row.name), row.value, row.perfect)
         Console().print(table)
+
+
+def print_notes(result: Result) -> None:
+    """Print how modes were counted, how many images were compared, and what was left out."""
+    if result.about["protocol"] is not None:
+        print(f"protocol: {result.about['protocol']}")
+    if result.images is not None:
+        print(
+            f"images: {result.about['num_samples']:,} generated against {result.images.references:,} different "
+            f"held-out ones; {len(result.images.training):,} training images searched for copies"
+        )
+        for sentence in result.images.left_out:
+            print(f"note: {sentence}")

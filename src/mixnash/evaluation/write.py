@@ -51,7 +51,7 @@ def _image_pictures(run: LoadedRun, result: Result) -> list[Picture]:
     classes = None
     if seen.generated.logits is not None and seen.held_out.logits is not None:
         classes = Classes(seen.generated.logits, seen.held_out.logits)
-    views = Views(seen.generated, seen.training)
+    views = Views(seen.generated, seen.training, seen.extractor.name)
     return image_pictures(
         run, result.images.samples, bool(result.about["averaged"]), classes, views, result.images.training
     )

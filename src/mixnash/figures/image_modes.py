@@ -124,11 +124,10 @@ def particle_classes(
     beside.set_yticks([])
     main.yaxis.set_major_locator(index_ticks(particles, max(2, int(height / 0.17))))
     _name_ticks(main, names, across)
-    dress(
-        main, "class", "particle", "share of the particle's samples" + (", in per cent" if written else ""), boxed=True
-    )
+    dress(main, "class", "particle", "share of the particle's samples, in per cent", boxed=True)
     dress(beside, "weight", "")
-    colour_bar(bar, image, "share")
+    colour_bar(bar, image, "share, in per cent")
+    bar.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
     return figure
 
 

@@ -81,7 +81,7 @@ def _show(pixels: NDArray[np.float64], distances: NDArray[np.float64], labels: l
             x = first if column == 0 else second + (column - 1) * step
             axes.imshow(pixels[row, column], extent=(x, x + width, y + height, y), interpolation="auto", aspect="auto")
             if column > 0:
-                distance = f"{distances[row, column - 1]:.3g}"
+                distance = f"{distances[row, column - 1]:#.3g}".rstrip(".")
                 axes.text(
                     x + width / 2, y + height + 2, distance, ha="center", va="top", fontsize=TICK_SIZE, color=GREY
                 )

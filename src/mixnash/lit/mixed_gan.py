@@ -24,6 +24,7 @@ from mixnash.lit.base import AbstractGAN
 from mixnash.lit.draws import StepDraws, check_shares, paired, shuffled
 from mixnash.lit.finite import FiniteGuard
 from mixnash.lit.memory import check_copies_fit
+from mixnash.lit.mixed_checks import check_counts, check_pairs, check_sampled, check_unwrapped
 from mixnash.lit.particles import AveragedParams, ParticleStore
 from mixnash.lit.reduce import average_feedback
 from mixnash.lit.step_optimizer import StepOptimizer
@@ -60,7 +61,7 @@ class MixedGAN(AbstractGAN):
 
     Raises:
         InvalidInputError: when a count is below 1, the decay outside [0, 1), more players are sampled than there are,
-            or what is to be augmented is no image.
+            what is to be augmented is no image, or a critic of several generators normalises by batches.
     """
 
     def __init__(
@@ -82,24 +83,16 @@ class MixedGAN(AbstractGAN):
         augmentation: AbstractAugmentation | None = None,
     ) -> None:
         super().__init__()
-        for name, count in (("num_generators", num_generators), ("num_critics", num_critics)):
-            require(count >= 1, f"{name} must be at least 1, found {count}: a mixed strategy needs a particle.")
-        for name, samples in (("generator_samples", generator_samples), ("critic_samples", critic_samples)):
-            require(samples is None or samples >= 1, f"{name} must be at least 1, found {samples}.")
-        _check_sampled("generators", sampled_generators, num_generators)
-        _check_sampled("critics", sampled_critics, num_critics)
-        require(packing >= 1, f"The packing must be at least 1 sample, found {packing}.")
-        require(not isinstance(game, PackedGame), "Give the game itself, not a PackedGame, and set packing.")
-        require(
-            not isinstance(game, AugmentedGame), "Give the game itself, not an AugmentedGame, and set augmentation."
+        check_counts(
+            {"num_generators": num_generators, "num_critics": num_critics},
+            {"generator_samples": generator_samples, "critic_samples": critic_samples},
+            packing,
         )
+        check_sampled({"generators": (sampled_generators, num_generators), "critics": (sampled_critics, num_critics)})
         self.automatic_optimization = False
         self.seed = seed
-        self._game, self._dynamics = game if packing == 1 else PackedGame(game, packing), dynamics
-        self._augmentation_draws = 0
-        if augmentation is not None:
-            augmentation.check(event_shape)
-            self._game, self._augmentation_draws = AugmentedGame(self._game, augmentation), augmentation.draws
+        self._game, self._dynamics = _as_played(game, packing, event_shape, augmentation), dynamics
+        self._augmentation_draws = 0 if augmentation is None else augmentation.draws
         self._generator_samples, self._critic_samples, self._packing = generator_samples, critic_samples, packing
         self._sampled = sampled_generators, sampled_critics
         critic_shape = packed_shape(event_shape, packing)
@@ -109,6 +102,7 @@ class MixedGAN(AbstractGAN):
         }
         generators = [generator(event_shape) for _ in range(num_generators)]
         critics = [critic(critic_shape) for _ in range(num_critics)]
+        check_pairs(critics[0], num_generators)
         self._latent_dim = generators[0].latent_dim
         self._networks = Networks(functions_of(generators[0]), functions_of(critics[0]))
         self.generators = ParticleStore(make_population(stack([parameters_of(one) for one in generators])))
@@ -279,9 +273,13 @@ class MixedGAN(AbstractGAN):
         self._saved_state = checkpoint[STATE]
 
 
-def _check_sampled(name: str, sampled: int | None, count: int) -> None:
-    require(
-        sampled is None or 1 <= sampled <= count,
-        f"sampled_{name} must lie between 1 and the number of {name} ({count}), found {sampled}: "
-        f"leave it out to play all of them.",
-    )
+def _as_played(
+    game: AbstractGame, packing: int, event_shape: Sequence[int], augmentation: AbstractAugmentation | None
+) -> AbstractGame:
+    """The game on packs if there is packing, on augmented samples if there is an augmentation."""
+    check_unwrapped(game)
+    packed = game if packing == 1 else PackedGame(game, packing)
+    if augmentation is None:
+        return packed
+    augmentation.check(event_shape)
+    return AugmentedGame(packed, augmentation)

@@ -21,7 +21,6 @@ from torch import Tensor
 
 from mixnash.cache_folder import write_atomically
 from mixnash.core.errors import InvalidInputError, require
-from mixnash.metrics.functional.moments import FeatureMoments
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
@@ -65,7 +64,7 @@ def statistics_key(content: str, extractor: str, count: int, kind: str) -> str:
         content: `content_hash` of the images as the extractor gets them, resized and cropped.
         extractor: its ``identity``, which covers weights and preprocessing, its own resize included.
         count: of the images.
-        kind: what is stored, such as ``moments``.
+        kind: what is stored, such as ``features``.
     """
     parts = json.dumps([FORMAT, content, extractor, count, kind])
     return hashlib.sha256(parts.encode()).hexdigest()
@@ -115,16 +114,6 @@ class StatisticsCache:
         buffer = io.BytesIO()
         np.savez(buffer, **arrays, **{_DIGEST: np.array(_digest(key, arrays))})  # type: ignore[arg-type]
         write_atomically(self._path(key), buffer.getvalue())
-
-    def load_moments(self, key: str) -> FeatureMoments | None:
-        """The moments stored by `store_moments`, on the CPU; None as in `load`."""
-        arrays = self.load(key)
-        return None if arrays is None else FeatureMoments(**{name: torch.tensor(one) for name, one in arrays.items()})
-
-    def store_moments(self, key: str, moments: FeatureMoments) -> None:
-        """Keep moments under `key`; raises as `store` does."""
-        sums = {"count": moments.count, "sum": moments.sum, "outer": moments.outer}
-        self.store(key, {name: value.cpu().numpy() for name, value in sums.items()})
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.npz"

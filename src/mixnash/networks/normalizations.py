@@ -56,8 +56,9 @@ class BatchNormalization(AbstractNormalization):
 
     There are no running statistics: they would be changed inside a step, which has to be a pure function. So a sample
     depends on those drawn with it, scores of one batch are not those of its halves, and several processes normalise
-    each by its share. Gradient penalties, which take each sample's own gradient, do not fit it. Offered because the
-    published DCGANs have it; prefer `GroupNormalization`.
+    each by its share. Gradient penalties, which take each sample's own gradient, do not fit it, and neither does a
+    critic of several generators: it sees their samples as one batch, so what it pays one depends on the others, and the
+    payoff is none of pairs. Offered because the published DCGANs have it; prefer `GroupNormalization`.
 
     References:
         Ioffe, Szegedy, 2015, Batch normalization, arXiv 1502.03167, Algorithm 1.
@@ -66,3 +67,8 @@ class BatchNormalization(AbstractNormalization):
     def layer(self, channels: int) -> nn.Module:
         """Torch's layer without running statistics."""
         return nn.BatchNorm2d(channels, track_running_stats=False)
+
+
+def mixes_samples(network: nn.Module) -> bool:
+    """Whether what a network makes of a sample depends on the others in its batch."""
+    return any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())

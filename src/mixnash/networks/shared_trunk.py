@@ -15,6 +15,7 @@ from mixnash.core.types import Params
 from mixnash.networks.base import AbstractGenerator
 from mixnash.networks.layered import BODY, AbstractLayeredGenerator
 from mixnash.networks.mlp import MLPGenerator
+from mixnash.networks.normalizations import mixes_samples
 from mixnash.networks.stacked_layers import run_stacked
 
 MLP_LAYERS = "layers"
@@ -109,7 +110,7 @@ def sequence_of_layers(body: nn.Module, name: str) -> nn.Sequential:
         f"{name} cannot be cut: its body is a {type(body).__name__}, not a sequence of layers.",
     )
     require(
-        not any(isinstance(layer, nn.BatchNorm2d) for layer in body.modules()),
+        not mixes_samples(body),
         f"A {name} that normalises by batches cannot be part of an MGAN, where one batch holds samples of all "
         "generators: use GroupNormalization or NoNormalization.",
     )

@@ -5,8 +5,8 @@ r"""Frechet distance: the squared Wasserstein-2 distance of the Gaussians with t
 With factors :math:`C_a = F F^T` and :math:`C_b = G G^T`, the eigenvalues of :math:`C_a C_b` are those of the symmetric
 :math:`F^T C_b F`, and the roots of these are the singular values of :math:`F^T G`: the last trace is their sum.
 
-The distance is biased: of two sets of n samples of one law it is about proportional to 1/n (64 dimensions: 1.04 at
-n = 50, 0.055 at 1,000), so only distances of equal n compare.
+The distance is biased: of two sets of n samples of one law it is about proportional to 1/n (standard normal
+features of 64 dimensions: 44 at n = 50, 2.2 at 1,000), so only distances of equal n compare.
 
 References:
     Dowson, Landau, 1982, The Frechet distance between multivariate normal distributions, J. Multivariate Analysis 12.

@@ -1,0 +1,64 @@
+"""What a `MixedGAN` refuses before it is built."""
+
+from collections.abc import Mapping
+
+from mixnash.core.errors import require
+from mixnash.core.games.augmented import AugmentedGame
+from mixnash.core.games.base import AbstractGame
+from mixnash.core.games.packed import PackedGame
+from mixnash.networks.base import AbstractCritic
+from mixnash.networks.normalizations import mixes_samples
+
+
+def check_counts(particles: Mapping[str, int], samples: Mapping[str, int | None], packing: int) -> None:
+    """Refuse players without particles, and numbers of samples that are none.
+
+    Raises:
+        InvalidInputError: when a count is below 1.
+    """
+    for name, count in particles.items():
+        require(count >= 1, f"{name} must be at least 1, found {count}: a mixed strategy needs a particle.")
+    for name, number in samples.items():
+        require(number is None or number >= 1, f"{name} must be at least 1, found {number}.")
+    require(packing >= 1, f"The packing must be at least 1 sample, found {packing}.")
+
+
+def check_sampled(players: Mapping[str, tuple[int | None, int]]) -> None:
+    """Refuse to sample more particles of a player than there are.
+
+    Args:
+        players: by name, how many are sampled, None for all, and how many there are.
+
+    Raises:
+        InvalidInputError: when a number is outside of 1 to that count.
+    """
+    for name, (sampled, count) in players.items():
+        require(
+            sampled is None or 1 <= sampled <= count,
+            f"sampled_{name} must lie between 1 and the number of {name} ({count}), found {sampled}: "
+            "leave it out to play all of them.",
+        )
+
+
+def check_unwrapped(game: AbstractGame) -> None:
+    """Refuse games around the game, which arguments of their own make.
+
+    Raises:
+        InvalidInputError: when the game is on packs or on augmented samples already.
+    """
+    require(not isinstance(game, PackedGame), "Give the game itself, not a PackedGame, and set packing.")
+    require(not isinstance(game, AugmentedGame), "Give the game itself, not an AugmentedGame, and set augmentation.")
+
+
+def check_pairs(critic: AbstractCritic, generators: int) -> None:
+    """Refuse critics whose payoff against one generator depends on the others.
+
+    Raises:
+        InvalidInputError: when a critic of several generators normalises by batches.
+    """
+    require(
+        generators == 1 or not mixes_samples(critic),
+        "A critic that normalises by batches sees the samples of all generators as one batch, so that its payoff "
+        f"against one depends on the others, found one for {generators} generators: use GroupNormalization or "
+        "NoNormalization.",
+    )
