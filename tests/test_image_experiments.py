@@ -3,6 +3,7 @@
 import errno
 import json
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -242,3 +243,16 @@ def test_a_full_disk_while_statistics_are_kept_leaves_nothing(run, tmp_path, mon
     assert "cannot be written (No space left on device)" in said
     assert "MIXNASH_HOME" in said
     assert files(tmp_path) == []
+
+
+def test_weights_of_inception_that_cannot_be_fetched_end_in_one_sentence(monkeypatch, capsys, tmp_path):
+    def no_network(url, place, hash_prefix):
+        raise URLError("no network")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
+    with pytest.raises(SystemExit) as stopped:
+        evaluate(["--run", str(tmp_path), "--download_inception"])
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: The weights of Inception are not on this machine and cannot be downloaded (")
+    assert error.count("\n") == 1

@@ -32,10 +32,11 @@ def check_labels(part: LabelledPixels, num_classes: int, name: str) -> None:
         InvalidInputError: when labels are too many, too few or out of range.
     """
     images, labels = part
+    wrong = int(((labels < 0) | (labels >= num_classes)).sum())
     require(
-        len(images) == len(labels) and bool(((labels >= 0) & (labels < num_classes)).all()),
+        len(images) == len(labels) > 0 and wrong == 0,
         f"{name} is damaged: one label from 0 to {num_classes - 1} for each of {len(images)} images was expected, "
-        f"found {len(labels)} labels from {labels.min()} to {labels.max()}; fetch the files anew.",
+        f"found {len(labels)} labels, {wrong} of them out of range; fetch the files anew.",
     )
 
 

@@ -22,6 +22,11 @@ def main(args: list[str] | None = None, prog: str = "evaluate.py") -> None:
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="where to write; files are replaced (default: RUN_DIR/evaluation)"
     )
+    parser.add_argument(
+        "--download_inception",
+        action="store_true",
+        help="fetch the weights of Inception (96 MB) first if they are not here: fid needs them",
+    )
     search = parser.add_argument_group("how far from equilibrium")
     search.add_argument(
         "--equilibrium", action="store_true", help="bound the duality gap from below, by searching for deviations"
@@ -44,7 +49,16 @@ def main(args: list[str] | None = None, prog: str = "evaluate.py") -> None:
             f"The duality gap and the weights belong to the mixture: leave --particle {found.particle} out, or "
             "--equilibrium and --reweight.",
         )
+        if found.download_inception:
+            _fetch_inception()
         run_evaluation(run_options(found), found.output, _search_options(found), _rounds(found))
+
+
+def _fetch_inception() -> None:
+    """Fetch and check the weights, unless they are here: evaluations find them by themselves then."""
+    from mixnash.metrics.features.inception import load_inception
+
+    load_inception()
 
 
 def _rounds(found: argparse.Namespace) -> int | None:
