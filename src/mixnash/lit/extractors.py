@@ -45,8 +45,8 @@ def extractors_for(data: AbstractDataModule) -> Extractors:
     if data.event_shape[0] == _COLOURS and not isinstance(data, StackedMNIST):
         if find_inception() is None:
             missing += (
-                f"fid is left out: the weights of Inception are not on this machine. Name their file with {VARIABLE}, or "
-                "fetch it by evaluate.py --download_inception.",
+                f"fid is left out: the weights of Inception are not on this machine. Name their file with {VARIABLE}, "
+                "or fetch it by evaluate.py --download_inception.",
             )
         else:
             found += (load_inception(download=False),)
