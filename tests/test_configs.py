@@ -208,6 +208,8 @@ def test_fragment_runs_in_an_experiment(path, tmp_path):
         put(config, place, str(path))
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
     words = ["fit", f"--config={tmp_path / 'tiny.yaml'}", f"--runs_dir={tmp_path}", "--data.init_args.batch_size=16"]
+    if "held_out_fraction" in (yaml.safe_load(path.read_text()).get("init_args") or {}):
+        words.append("--data.init_args.held_out_fraction=0.2")  # of a tiny set
     cli = train([*words, "--trainer.max_steps=2", "--trainer.limit_val_batches=0"])
     assert cli.trainer.global_step == 2
     assert class_of(path).__name__ in (cli.run_folder / "config.yaml").read_text()

@@ -36,7 +36,7 @@ def test_a_row_is_the_image_and_then_its_neighbours_with_their_distances():
     steps = np.diff(lefts[0])
     assert steps[0] > steps[1] == steps[2], "the generated image stands apart"
     below = [text for text in texts(figure) if text not in ("a", "b", "c", "Copies")]
-    assert below[2:] == ["0.25", "1.5", "20", "1", "2", "inf", "0", "3.25", "4"]
+    assert below[2:] == ["0.250", "1.50", "20.0", "1.00", "2.00", "inf", "0.00", "3.25", "4.00"]
     assert below[:2] == ["generated", "nearest, with distances"]
 
 

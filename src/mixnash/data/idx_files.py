@@ -1,5 +1,6 @@
 """Grey 28x28 images in the files of MNIST, read by torchvision."""
 
+import abc
 from pathlib import Path
 from urllib.error import URLError
 
@@ -65,7 +66,7 @@ def _damaged(kind: type[datasets.MNIST], folder: Path) -> str:
     )
 
 
-class AbstractIdxSet(AbstractLabelledSet):
+class AbstractIdxSet(AbstractLabelledSet, abc.ABC):
     """Grey images of ten classes in the files of MNIST; see `AbstractImageSet`.
 
     Args:
@@ -83,6 +84,7 @@ class AbstractIdxSet(AbstractLabelledSet):
         InvalidInputError: see `AbstractImageSet`; also when `image_size` is below 28 without a resize.
     """
 
+    @abc.abstractmethod
     def __init__(
         self,
         kind: type[datasets.MNIST],
