@@ -45,6 +45,8 @@ bench: setup ## measure speed and quality against the alternatives (takes long)
 	$(BIN)/python benchmarks/mixture_step.py
 	$(BIN)/python benchmarks/quality.py --group budget
 	$(BIN)/python benchmarks/game_speed.py
+	$(BIN)/python benchmarks/frechet_speed.py
+	$(BIN)/python benchmarks/stacked_convolutions.py
 
 clean: ## remove the environment and caches, never runs
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -11,9 +11,7 @@ from mixnash.evaluation.image_pictures import (
     Classes,
     Views,
     class_pictures,
-    image_pictures,
     neighbour_picture,
-    training_images,
 )
 from mixnash.evaluation.load import load_run
 from mixnash.figures.style import blank_figure
@@ -45,13 +43,18 @@ def logits(labels, classes):
     return torch.nn.functional.one_hot(torch.as_tensor(labels), classes).float() - 3
 
 
+def pixels(images, training):
+    """The pixels themselves as features."""
+    return Views(Extracted(images.flatten(1), None), Extracted(training.flatten(1), None), "pixels")
+
+
 def test_classes_are_counted_against_the_data_and_by_particle(shown):
-    classes = Classes(logits([0, 2, 2, 1, 2], 3), logits([1, 1, 0, 2], 3), ["a", "b", "c"])
+    classes = Classes(logits([0, 2, 2, 1, 2], 3), logits([1, 1, 0, 2], 3))
     shares = torch.tensor([0.75, 0.25])
     found = class_pictures(classes, torch.tensor([0, 1, 0, 0, 0]), shares)
     assert [picture.name for picture in found] == ["classes", "particle_classes"]
     counted, expected, names, _ = shown["class_histogram"]
-    assert (counted.tolist(), expected.tolist(), names) == ([1, 1, 3], [1, 2, 1], ["a", "b", "c"])
+    assert (counted.tolist(), expected.tolist(), names) == ([1, 1, 3], [1, 2, 1], ["0", "1", "2"])
     table, weights, _, _ = shown["particle_classes"]
     assert table.tolist() == [[1, 1, 2], [0, 0, 1]]
     assert torch.equal(weights, shares)
@@ -85,7 +88,7 @@ def test_neighbours_are_the_nearest_images_and_copies_come_to_light(shown):
     images = 2 * torch.rand(30, 1, 4, 4, generator=rng) - 1
     images[17] = training[23]
     images[25] = training[5] + 0.001
-    neighbour_picture(Samples(images, torch.arange(30) % 3), training)
+    neighbour_picture(Samples(images, torch.arange(30) % 3), training, pixels(images, training))
     queries, near, distances, labels, title = shown["neighbour_rows"]
     np.testing.assert_array_equal(queries[:4], images[:4])
     np.testing.assert_array_equal(queries[4:6], images[[17, 25]])
@@ -111,29 +114,6 @@ def test_features_decide_instead_of_pixels_where_they_are_given(shown):
     for row, order in zip(near, ([3, 4, 2, 1, 0], [0, 1, 2, 3, 4], [4, 3, 2, 1, 0]), strict=True):
         np.testing.assert_array_equal(row, training[order])
     assert "Euclidean between the features of mnist_cnn." in picture.caption
-
-
-def test_every_picture_of_a_run_is_drawn(digits_run):
-    run = load_run(digits_run, None)
-    samples = run.module.sample(30, torch.Generator().manual_seed(2))
-    classes = Classes(logits(torch.arange(30) % 10, 10), logits(torch.arange(50) % 10, 10))
-    found = image_pictures(run, samples, True, classes)
-    assert [picture.name for picture in found] == ["classes", "particle_classes", "neighbours"]
-    for picture in found:
-        assert picture.png.startswith(b"\x89PNG")
-        assert 300 <= picture.width <= 920
-    assert [picture.name for picture in image_pictures(run, samples, True)] == ["neighbours"]
-
-
-def test_runs_without_images_have_no_such_pictures(wgan_run):
-    run = load_run(wgan_run, None)
-    samples = run.module.sample(3, torch.Generator().manual_seed(2))
-    assert image_pictures(run, samples, True) == []
-
-
-def test_training_images_are_all_there_are_each_once(digits_run):
-    images = training_images(load_run(digits_run, None), 4_000)
-    assert len(images) == len(torch.unique(images.flatten(1), dim=0)) == 1617
 
 
 def test_rows_of_samples_keep_their_latents_whatever_the_weights(digits_run, shown):
@@ -172,8 +152,6 @@ def test_impossible_inputs_are_refused_in_sentences(no_shape_checks):
         class_pictures(Classes(logits([0], 2), logits([1], 2)), particle, shares)
     with pytest.raises(InvalidInputError, match="as many classes for the data"):
         class_pictures(Classes(logits([0, 1], 2), logits([1], 3)), particle, shares)
-    with pytest.raises(InvalidInputError, match="2 classes need as many names, found 1"):
-        class_pictures(Classes(logits([0, 1], 2), logits([1], 2), ["a"]), particle, shares)
     with pytest.raises(
         InvalidInputError, match=r"logits of shape \[n, classes\] or \[n, 3, classes\], found \[2, 2, 5\]"
     ):
@@ -182,7 +160,7 @@ def test_impossible_inputs_are_refused_in_sentences(no_shape_checks):
     with pytest.raises(
         InvalidInputError, match=r"training images of the samples' shape \[1, 4, 4\], found \[3, 1, 5, 5\]"
     ):
-        neighbour_picture(samples, torch.zeros(3, 1, 5, 5))
+        neighbour_picture(samples, torch.zeros(3, 1, 5, 5), pixels(samples.values, torch.zeros(3, 1, 5, 5)))
     views = Views(Extracted(torch.zeros(2, 3), None), Extracted(torch.zeros(4, 3), None), "mnist_cnn")
     with pytest.raises(InvalidInputError, match="features of 2 samples and 3 training images, found 2 and 4"):
         neighbour_picture(samples, torch.zeros(3, 1, 4, 4), views)

@@ -63,7 +63,7 @@ class Repeated(AbstractImageData):
         return (1, 2, 2)
 
     def training_draws(self, step, count):
-        raise NotImplementedError
+        return torch.zeros(count, 1, 2, 2)
 
     def held_out(self, count):
         self.asked.append(count)

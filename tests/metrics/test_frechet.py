@@ -207,26 +207,6 @@ def test_forward_of_a_batch_adds_to_the_whole():
     assert float(metric.compute()["fd_plane"]) == pytest.approx(distance(fakes, reals), rel=1e-10)
 
 
-def test_cached_reference_replaces_the_given_one_and_outlives_reset():
-    fakes, reals = features(60, 5, 11), features(70, 5, 12)
-    metric = FrechetDistance("fd_plane")
-    metric.set_reference(feature_moments(reals))
-    metric.update(fakes, features(80, 5, 13, 9.0))
-    assert float(metric.compute()["fd_plane"]) == pytest.approx(distance(fakes, reals), rel=1e-12)
-    metric.reset()
-    metric.update(fakes[:30])
-    assert float(metric.compute()["fd_plane"]) == pytest.approx(distance(fakes[:30], reals), rel=1e-12)
-
-
-def test_a_new_reference_changes_a_result_that_was_computed_before():
-    fakes, reals, others = features(60, 5, 11), features(70, 5, 12), features(70, 5, 13, 2.0)
-    metric = FrechetDistance("fd_plane")
-    metric.update(fakes, reals)
-    metric.compute()
-    metric.set_reference(feature_moments(others))
-    assert float(metric.compute()["fd_plane"]) == pytest.approx(distance(fakes, others), rel=1e-12)
-
-
 def test_metrics_of_particles_give_the_distance_of_the_weighted_mixture():
     parts, reals = [features(20, 4, 14), features(35, 4, 15, 2.0)], features(90, 4, 16)
     metrics = [FrechetDistance("fd_plane") for _ in parts]
@@ -250,12 +230,6 @@ def test_too_few_samples_and_impossible_arguments_are_refused():
     metric.update(features(1, 3, 0), features(9, 3, 0))
     with pytest.raises(InvalidInputError, match="fd_plane needs at least 2 samples and 2 real samples, found 1 and 9"):
         metric.compute()
-    unreferenced = FrechetDistance("fd_plane")
-    unreferenced.update(features(9, 3, 0))
-    with pytest.raises(InvalidInputError, match="found 9 and 0"):
-        unreferenced.compute()
-    with pytest.raises(InvalidInputError, match="moments of at least 2 real samples, found 1"):
-        metric.set_reference(feature_moments(features(1, 3, 0)))
     with pytest.raises(InvalidInputError, match="needs a name"):
         FrechetDistance("")
     with pytest.raises(InvalidInputError, match="at least 1 dimension, found 0"):

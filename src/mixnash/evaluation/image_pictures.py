@@ -8,10 +8,6 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mixnash.core.errors import require
-from mixnash.core.population import weights
-from mixnash.data.base import AbstractImageData
-from mixnash.data.distinct import first_places
-from mixnash.evaluation.load import LoadedRun
 from mixnash.evaluation.pictures import Picture, draw_picture
 from mixnash.figures.image_modes import DIGITS, class_histogram, particle_classes, stacked_modes
 from mixnash.figures.images import channels_apart
@@ -20,8 +16,6 @@ from mixnash.lit.base import Samples
 from mixnash.metrics.features.base import Extracted
 from mixnash.metrics.functional.neighbours import nearest_neighbours
 
-TRAINING = 10_000
-"""Training images among which neighbours are sought, copies counted once."""
 SEARCHED, SHOWN, NEAREST = 1_000, 8, 8
 """Samples whose neighbours are sought; those of them that are shown; neighbours of each."""
 MOST_CLASSES = 100
@@ -36,8 +30,6 @@ class Classes(NamedTuple):
     """Logits of the samples: [n, classes], or [n, 3, 10] for three digits stacked."""
     held_out: Float[Tensor, "m *classes"]
     """Logits of held-out images."""
-    names: Sequence[str] = ()
-    """Of the classes; their numbers if empty."""
 
 
 class Views(NamedTuple):
@@ -47,36 +39,6 @@ class Views(NamedTuple):
     training: Extracted
     extractor: str
     """Its name."""
-
-
-def image_pictures(
-    run: LoadedRun,
-    samples: Samples,
-    averaged: bool,
-    classes: Classes | None = None,
-    views: Views | None = None,
-    training: Float[Tensor, "m C H W"] | None = None,
-) -> list[Picture]:
-    """Every picture of this kind that can be made.
-
-    Args:
-        run: what was evaluated; without pictures if its data are no images.
-        samples: of the mixture, [n, C, H, W].
-        averaged: whether they are of the moving average.
-        classes: for the pictures of classes; None to leave them out.
-        views: of the samples and of `training`, in their order, for distances between features; pixels are compared
-            if None.
-        training: images to find neighbours among; `training_images(run)` if None.
-
-    Raises:
-        InvalidInputError: when numbers of samples, images and views differ.
-    """
-    if not isinstance(run.data, AbstractImageData):
-        return []
-    shares = weights(run.module.profile(averaged).generators).cpu()
-    shown = [] if classes is None else class_pictures(classes, samples.particle, shares)
-    among = training_images(run) if training is None else training
-    return [*shown, neighbour_picture(samples, among, views)]
 
 
 def class_pictures(classes: Classes, particle: Int64[Tensor, " n"], shares: Float[Tensor, " K"]) -> list[Picture]:
@@ -99,8 +61,7 @@ def class_pictures(classes: Classes, particle: Int64[Tensor, " n"], shares: Floa
     )
     if per_place > MOST_CLASSES:
         return []
-    names = list(classes.names) or [str(index) for index in range(per_place)]
-    require(len(names) == per_place, f"{per_place} classes need as many names, found {len(names)}.")
+    names = [str(index) for index in range(per_place)]
     pictures = [_histogram(generated, held_out, names)]
     if len(shares) > 1:
         pictures.append(_served(generated, particle, shares, names))
@@ -109,13 +70,13 @@ def class_pictures(classes: Classes, particle: Int64[Tensor, " n"], shares: Floa
     return pictures
 
 
-def neighbour_picture(samples: Samples, training: Float[Tensor, "m C H W"], views: Views | None = None) -> Picture:
+def neighbour_picture(samples: Samples, training: Float[Tensor, "m C H W"], views: Views) -> Picture:
     """Samples beside the training images that are nearest to them: the first few draws, and those with the nearest.
 
     Args:
         samples: [n, C, H, W]; neighbours of the first `SEARCHED` are sought.
         training: at least one image.
-        views: for distances between features instead of pixels.
+        views: of both, in their order: distances are between these features.
 
     Raises:
         InvalidInputError: when numbers or shapes of samples, images and views differ.
@@ -125,7 +86,7 @@ def neighbour_picture(samples: Samples, training: Float[Tensor, "m C H W"], view
         images.shape[1:] == among.shape[1:] and len(among) >= 1,
         f"Neighbours need training images of the samples' shape {list(images.shape[1:])}, found {list(among.shape)}.",
     )
-    queries, references = (images.flatten(1), among.flatten(1)) if views is None else _features(views)
+    queries, references = views.generated.features.cpu(), views.training.features.cpu()
     require(
         (len(queries), len(references)) == (len(images), len(among)),
         f"Neighbours need features of {len(images)} samples and {len(among)} training images, found {len(queries)} and "
@@ -145,19 +106,13 @@ def neighbour_picture(samples: Samples, training: Float[Tensor, "m C H W"], view
         labels,
         f"Samples and the nearest of {len(among):,} training images",
     )
-    measure = "their pixels, in [-1, 1]" if views is None else f"the features of {views.extractor}"
     caption = (
         f"Above the first draws of the mixture, below those of {searched:,} that are nearest to a training image. "
         "Samples that repeat one show it beside themselves, at a distance near 0. Distances are Euclidean between "
-        f"{measure}. Where training mirrors its images, an image and its mirror image count as two."
+        f"the features of {views.extractor}. Where training mirrors its images, an image and its mirror image count as "
+        "two."
     )
     return draw_picture("neighbours", caption, figure)
-
-
-def training_images(run: LoadedRun, count: int = TRAINING) -> Float[Tensor, "m C H W"]:
-    """The first `count` images that training draws, each once: small sets come round several times."""
-    drawn = run.data.training_draws(0, count).cpu()
-    return drawn[first_places(drawn)]
 
 
 def _histogram(generated: Tensor, held_out: Tensor, names: Sequence[str]) -> Picture:
@@ -209,10 +164,6 @@ def _by_particle(labels: Tensor, particle: Tensor, particles: int, per_place: in
     at = labels + per_place * torch.arange(labels.shape[1])
     cells = particle.cpu().unsqueeze(1) * columns + at
     return cells.flatten().bincount(minlength=particles * columns).reshape(particles, columns)
-
-
-def _features(views: Views) -> tuple[Tensor, Tensor]:
-    return views.generated.features.cpu(), views.training.features.cpu()
 
 
 def _rows(distances: Float[Tensor, " n"]) -> Int64[Tensor, " shown"]:

@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
+from mixnash.core.population import weights
 from mixnash.evaluation.evaluate import Result
 from mixnash.evaluation.files import make_folder, write_file
 from mixnash.evaluation.history import read_history
-from mixnash.evaluation.image_pictures import Classes, Views, image_pictures
+from mixnash.evaluation.image_pictures import Classes, Views, class_pictures, neighbour_picture
 from mixnash.evaluation.load import LoadedRun
 from mixnash.evaluation.pictures import Picture, curve_pictures, equilibrium_pictures, portrait_pictures
 from mixnash.evaluation.report import Pictures, render_report
@@ -51,7 +52,7 @@ def _image_pictures(run: LoadedRun, result: Result) -> list[Picture]:
     classes = None
     if seen.generated.logits is not None and seen.held_out.logits is not None:
         classes = Classes(seen.generated.logits, seen.held_out.logits)
-    views = Views(seen.generated, seen.training, seen.extractor.name)
-    return image_pictures(
-        run, result.images.samples, bool(result.about["averaged"]), classes, views, result.images.training
-    )
+    samples, views = result.images.samples, Views(seen.generated, seen.training, seen.extractor.name)
+    shares = weights(run.module.profile(bool(result.about["averaged"])).generators).cpu()
+    shown = [] if classes is None else class_pictures(classes, samples.particle, shares)
+    return [*shown, neighbour_picture(samples, result.images.training, views)]

@@ -43,37 +43,21 @@ class FrechetDistance(Metric):
         size = 1 if dimension is None else dimension
         require(size >= 1, f"Features have at least 1 dimension, found {size}.")
         self.name = name
-        self._fixed: FeatureMoments | None = None
         for side in ("", "reference_"):
             self.add_state(f"{side}count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
             self.add_state(f"{side}sum", torch.zeros(size, dtype=torch.float64), dist_reduce_fx="sum")
             self.add_state(f"{side}outer", torch.zeros(size, size, dtype=torch.float64), dist_reduce_fx="sum")
 
-    def set_reference(self, moments: FeatureMoments) -> None:
-        """Compare with these moments of the real features, cached ones for example, from now on and after `reset`.
-
-        Reference features given to `update` are then not looked at. Under several processes every one needs the
-        moments of all real features.
-
-        Raises:
-            InvalidInputError: when they are of fewer than 2 features.
-        """
-        count = int(moments.count)
-        require(count >= 2, f"{self.name} needs the moments of at least 2 real samples, found {count}.")
-        self._fixed = moments
-        self._computed = None  # torchmetrics keeps the last result until the next update.
-
-    def update(self, features: Float[Tensor, "n d"], reference_features: Float[Tensor, "m d"] | None = None) -> None:
-        """Add features [n, d] and those of real samples [m, d]; the latter may be left out after `set_reference`."""
+    def update(self, features: Float[Tensor, "n d"], reference_features: Float[Tensor, "m d"]) -> None:
+        """Add features [n, d] and those of real samples [m, d]."""
         new = feature_moments(features)
         self.count = self.count + new.count
         self.sum = self.sum + new.sum  # Not in place: this restores float64 after a cast of the module.
         self.outer = self.outer + new.outer
-        if self._fixed is None and reference_features is not None:
-            real = feature_moments(reference_features)
-            self.reference_count = self.reference_count + real.count
-            self.reference_sum = self.reference_sum + real.sum
-            self.reference_outer = self.reference_outer + real.outer
+        real = feature_moments(reference_features)
+        self.reference_count = self.reference_count + real.count
+        self.reference_sum = self.reference_sum + real.sum
+        self.reference_outer = self.reference_outer + real.outer
 
     def moments(self) -> FeatureMoments:
         """The moments of the features seen by this process, for mixtures of particles."""
@@ -85,15 +69,11 @@ class FrechetDistance(Metric):
         Raises:
             InvalidInputError: with fewer than 2 features on a side.
         """
-        reference = self._fixed
-        if reference is None:
-            reference = FeatureMoments(self.reference_count, self.reference_sum, self.reference_outer)
+        reference = FeatureMoments(self.reference_count, self.reference_sum, self.reference_outer)
         found, real = int(self.count), int(reference.count)
         require(
             found >= 2 and real >= 2,
             f"{self.name} needs at least 2 samples and 2 real samples, found {found} and {real}.",
         )
-        gaussian, target = self.moments().mean_covariance(), reference.mean_covariance()
-        device = gaussian.mean.device
         # The samples come first: they collapse more often than the data.
-        return {self.name: frechet_distance(*gaussian, target.mean.to(device), target.covariance.to(device))}
+        return {self.name: frechet_distance(*self.moments().mean_covariance(), *reference.mean_covariance())}

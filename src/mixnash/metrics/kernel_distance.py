@@ -10,7 +10,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from mixnash.core.errors import require
 from mixnash.core.random import stream
-from mixnash.metrics.functional.kernel_distance import check_subsets, kernel_distance, subset_kernel_distances
+from mixnash.metrics.functional.kernel_distance import check_subsets, subset_kernel_distances
 from mixnash.metrics.two_sample import cut
 
 
@@ -26,7 +26,6 @@ class KernelDistance(Metric):
         subsets: the number of random subsets.
         subset_size: samples in each; fewer in all are refused.
         max_samples: the most features that are compared on a side.
-        full: also give the estimate from all compared features, under `name` + ``_full``.
         seed: of the choice of samples and subsets.
 
     Raises:
@@ -47,7 +46,6 @@ class KernelDistance(Metric):
         subsets: int = 100,
         subset_size: int = 1000,
         max_samples: int = 10_000,
-        full: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -59,7 +57,7 @@ class KernelDistance(Metric):
             f"max_samples = {max_samples}.",
         )
         self.name, self.subsets, self.subset_size, self.seed = name, subsets, subset_size, seed
-        self.max_samples, self.full = max_samples, full
+        self.max_samples = max_samples
         self.add_state("kernel_features", [], dist_reduce_fx="cat")
         self.add_state("kernel_reference", [], dist_reduce_fx="cat")
 
@@ -79,5 +77,4 @@ class KernelDistance(Metric):
         # The choice of samples is made from the key (seed); that of the subsets needs another.
         rng = stream(torch.device("cpu"), self.seed, 1)
         found = subset_kernel_distances(*compared, self.subsets, self.subset_size, rng)
-        scores = {self.name: found.mean, f"{self.name}_std": found.deviation}
-        return {**scores, f"{self.name}_full": kernel_distance(*compared)} if self.full else scores
+        return {self.name: found.mean, f"{self.name}_std": found.deviation}
