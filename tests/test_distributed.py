@@ -109,10 +109,25 @@ def test_two_processes_end_equal_and_within_1e_5_of_one_process(model, tmp_path)
 
 @pytest.mark.distributed
 @pytest.mark.slow
+@pytest.mark.parametrize("model", ["MixedGAN", "WGAN"])
+def test_two_processes_with_a_batch_of_15_train_like_one(model, tmp_path):
+    odd = "--data.init_args.batch_size=15"
+    more = ["--model.init_args.critic_samples=3"] if model == "MixedGAN" else []
+    train(words(tmp_path, MODELS[model], "one", odd, *more))
+    done = train_with_two_processes(words(tmp_path, MODELS[model], "two", odd, *more))
+    assert done.returncode == 0, done.stderr
+    first, second = held_by(tmp_path / "two", 0), held_by(tmp_path / "two", 1)
+    assert_same(first, second)
+    alone = held_by(tmp_path / "one", 0)
+    assert largest_difference(first["state_dict"], alone["state_dict"]) < 1e-5
+
+
+@pytest.mark.distributed
+@pytest.mark.slow
 def test_batch_that_two_processes_cannot_share_is_refused_in_one_sentence(tmp_path):
-    done = train_with_two_processes(words(tmp_path, MODELS["MixedGAN"], "two", "--data.init_args.batch_size=15"))
+    done = train_with_two_processes(words(tmp_path, MODELS["MGAN"], "two", "--data.init_args.batch_size=15"))
     assert done.returncode == 2
-    sentence = "error: batch_size must be a multiple of the number of processes (2), found 15. Set it to 16.\n"
-    assert done.stderr.count(sentence) == 1
+    sentence = "error: 2 processes cannot share a batch of 15 samples equally: choose a multiple of 2 as batch_size.\n"
+    assert done.stderr.count(sentence) == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert not list((tmp_path / "two" / "tiny").iterdir())

@@ -17,9 +17,11 @@ from pytorch_lightning.utilities import rank_zero_only
 from mixnash.core.errors import InvalidInputError, MixnashError, require
 from mixnash.data.base import AbstractDataModule
 from mixnash.lit.base import AbstractGAN
+from mixnash.lit.callbacks.profiler import StepProfiler
 from mixnash.lit.callbacks.run_record import RunRecord
 from mixnash.lit.checkpoints import read_checkpoint
 from mixnash.lit.jsonl_logger import JsonLinesLogger
+from mixnash.lit.parallel import strategy as _strategies  # noqa: F401  registers data_parallel and particle_parallel
 from mixnash.lit.run_folder import CLAIMED, claim_run_folder, discard_unused, resumable_run, shared_run_folder
 from mixnash.lit.tensorboard import StepTensorBoardLogger
 from mixnash.parse_errors import parse_sentence
@@ -54,6 +56,7 @@ class TrainingCLI(LightningCLI):
         parser.add_argument("--version", type=str | None, default=None, help="Name of the run; version_N if not given.")
         parser.add_argument("--runs_dir", type=str, default="runs", help="Where all runs are written.")
         parser.add_argument("--resume", type=str | None, default=None, help="Continue the run in this folder.")
+        parser.add_argument("--profile", type=bool, default=False, help="Record where the time of a few steps goes.")
         parser.link_arguments("seed_everything", "model.init_args.seed", compute_fn=_seed)
         parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=_seed)
         parser.link_arguments("data.event_shape", "model.init_args.event_shape", apply_on="instantiate")
@@ -87,6 +90,10 @@ class TrainingCLI(LightningCLI):
         if config.trainer.enable_progress_bar is False:  # our own bar is one of the callbacks of every run
             callbacks = self.config_init[self.subcommand].trainer.callbacks or []
             kwargs["callbacks"] = [one for one in callbacks if not isinstance(one, ProgressBar)]
+        if config.profile:
+            callbacks = self.config_init[self.subcommand].trainer.callbacks or []
+            kwargs["callbacks"] = [*kwargs.get("callbacks", callbacks), StepProfiler()]
+            config.profile = False  # once is enough, when the run is resumed or started anew
         return super().instantiate_trainer(**kwargs)
 
     def _claim(self) -> Path:

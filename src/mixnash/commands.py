@@ -60,6 +60,18 @@ def _train_classifier(words: list[str]) -> None:
     train_classifier(words)
 
 
+def _runs(words: list[str]) -> None:
+    from mixnash.runs.cli import main as runs
+
+    runs(words)
+
+
+def _follow(words: list[str]) -> None:
+    from mixnash.runs.follow import main as follow
+
+    follow(words)
+
+
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         "train": Command("train, validate or continue a run, as train.py does", _train),
@@ -69,6 +81,8 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "sample": Command("draw samples from a finished run into a file or a folder", _sample),
         "solve": Command("run dynamics on a game with a known answer, side by side", _solve),
         "train-classifier": Command("train the network that metrics of images look through", _train_classifier),
+        "runs": Command("list all runs with their state and their best figures", _runs),
+        "follow": Command("print what a run logs while it trains", _follow),
     }
 )
 """What can follow `mixnash`."""
@@ -80,6 +94,8 @@ _EXAMPLES = """examples:
   mixnash distill --run runs/gaussians25/version_0 --output runs/gaussians25/distilled
   mixnash solve --config configs/toy/bilinear.yaml
   mixnash reproduce escaping-traps
+  mixnash runs
+  mixnash follow runs/gaussians25/version_0
 
 Each command explains its own options with --help."""
 

@@ -13,7 +13,9 @@ def test_help_names_every_command_with_its_summary(capsys):
         main(["--help"])
     assert stop.value.code == 0
     printed = capsys.readouterr().out
-    assert set(COMMANDS) == {"train", "distill", "evaluate", "reproduce", "sample", "solve", "train-classifier"}
+    assert set(COMMANDS) == {
+        *("train", "distill", "evaluate", "reproduce", "sample", "solve", "train-classifier", "runs", "follow")
+    }
     assert all(name in printed and command.summary in printed for name, command in COMMANDS.items())
 
 

@@ -138,7 +138,7 @@ def test_default_sample_counts_are_rounded_up_to_whole_packs(tmp_path):
     [
         (
             lambda: population(packing=4, critic_samples=6),
-            r"^critic_samples must be .* processes \(1\) times the packing \(4\), found 6\. Set it to 8\.$",
+            r"^critic_samples must be a multiple of the packing \(4\), found 6\. Set it to 8\.$",
         ),
         (lambda: population(packing=4, generator_samples=9), "generator_samples must be .* found 9. Set it to 12"),
         (lambda: population(packing=5), r"batch_size must be .* packing \(5\), found 24\. Set it to 25\."),

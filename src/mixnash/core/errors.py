@@ -1,4 +1,4 @@
-"""The two ways in which a run can fail through no fault of the code; both carry one sentence for the user."""
+"""The ways in which a run can fail through no fault of the code; all carry one sentence for the user."""
 
 
 class MixnashError(Exception):
@@ -11,6 +11,10 @@ class InvalidInputError(MixnashError, ValueError):
 
 class NonFiniteError(MixnashError, ArithmeticError):
     """A loss or a parameter became NaN or infinite while training."""
+
+
+class ProcessLostError(MixnashError, RuntimeError):
+    """Another process of the run ended or stopped answering."""
 
 
 def require(condition: bool, message: str) -> None:

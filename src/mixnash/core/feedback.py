@@ -21,6 +21,7 @@ from torch import Tensor
 from mixnash.core.games.base import AbstractGame
 from mixnash.core.linearisation import Linearisation
 from mixnash.core.population import particle, size, weights
+from mixnash.core.sections import section
 from mixnash.core.types import (
     BOTH,
     AbstractLinearisation,
@@ -45,7 +46,8 @@ def _leaves(params: Params, wanted: bool) -> Params:
 
 def _gradients(objective: Tensor, leaves: Params, retain: bool = False) -> Params:
     # Some parameters have no effect, such as the last bias of a Wasserstein critic: their gradient is zero.
-    grads = torch.autograd.grad(objective, list(leaves.values()), retain_graph=retain, materialize_grads=True)
+    with section("gradients"):
+        grads = torch.autograd.grad(objective, list(leaves.values()), retain_graph=retain, materialize_grads=True)
     return dict(zip(leaves, grads, strict=True))
 
 
@@ -105,9 +107,11 @@ def feedback(game: AbstractGame, networks: Networks, profile: Profile, batch: Ba
     critic_leaves = _leaves(profile.critics.params, want_critics)
     p, q = weights(profile.generators).detach(), weights(profile.critics).detach()
 
-    fake = networks.generator.stacked(gen_leaves, batch.latent)
-    critics = _StackedCritics(networks.critic, game.constrain_critic(critic_leaves))
-    terms = game.terms(lambda _: fake, critics, batch)
+    with section("generators"):
+        fake = networks.generator.stacked(gen_leaves, batch.latent)
+    with section("critics"):
+        critics = _StackedCritics(networks.critic, game.constrain_critic(critic_leaves))
+        terms = game.terms(lambda _: fake, critics, batch)
 
     generator_grads = critic_grads = None
     critic_losses = terms.critic_loss @ p
@@ -115,7 +119,8 @@ def feedback(game: AbstractGame, networks: Networks, profile: Profile, batch: Ba
         objective = (q @ terms.generator_loss).sum()
         generator_grads = _gradients(objective, gen_leaves, retain=want_critics)
     if want_critics:
-        penalty = game.penalty(lambda _: fake.detach(), critics, batch)
+        with section("critics"):
+            penalty = game.penalty(lambda _: fake.detach(), critics, batch)
         if penalty is not None:
             critic_losses = critic_losses + penalty @ p
         critic_grads = _gradients(critic_losses.sum(), critic_leaves)
@@ -259,7 +264,8 @@ class GameOracle(AbstractOracle):
     def feedback(self, profile: Profile, players: Players) -> Feedback:
         """The game's answer at `profile`, averaged over processes."""
         if self._batch is None:
-            self._batch = self._draw(players)
+            with section("data"):
+                self._batch = self._draw(players)
         batch = self._batch.for_generators(size(profile.generators))
         return self._average(self._evaluate(self._game, self._networks, profile, batch, players))
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mixnash.core.errors import require
+from mixnash.core.random import ParticleNoise
 from mixnash.core.types import Params
 
 Leaf = Tensor | int
@@ -89,7 +90,12 @@ def map_params(function: Callable[..., Tensor], *params: Params) -> Params:
 
 
 def normal_like(params: Params, rng: torch.Generator) -> Params:
-    """Standard normal noise in the shapes of `params`, drawn leaf by leaf in the order of their names."""
+    """Standard normal noise in the shapes of `params`, drawn leaf by leaf in the order of their names.
+
+    From `ParticleNoise` it is drawn particle by particle instead.
+    """
+    if isinstance(rng, ParticleNoise):
+        return rng.normals(params)
     return {
         name: torch.randn(leaf.shape, generator=rng, device=leaf.device, dtype=leaf.dtype)
         for name, leaf in sorted(params.items())

@@ -77,7 +77,16 @@ class AugmentationDraws(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Every random draw one evaluation of a game needs. All pairs at once as below; `pair` gives one pair's share."""
+    r"""Every random draw one evaluation of a game needs. All pairs at once as below; `pair` gives one pair's share.
+
+    A batch may be one of W uneven parts of a larger one. Where it holds n of N samples, games count the mean over them
+    with its share :math:`s`,
+
+    .. math:: s = W\, n / N, \qquad \frac1W \sum_{w=1}^W s_w \frac1{n_w} \sum_{i \in w} f(x_i)
+              = \frac1N \sum_{i=1}^N f(x_i),
+
+    so that the plain mean over the parts is the mean over all samples. Real and generated samples have a share each.
+    """
 
     real: Float[Tensor, "..."]
     """Real samples [1, B, *event]; the axis of length one stands for 'every generator'."""
@@ -91,6 +100,20 @@ class Batch(NamedTuple):
     """How samples are augmented; None where they are taken as they are."""
     step: int | None = None
     """Steps of training made before this one, for what is done on some steps only; None outside of training."""
+    real_share: float = 1.0
+    """s of the real samples, positive, without a unit; 1 where the batch is whole or its parts are even."""
+    generated_share: float = 1.0
+    """s of the generated samples and of what belongs to each: latents, anchors, interpolates."""
+
+    def mean_of_real(self, numbers: Tensor) -> Tensor:
+        """This batch's contribution to a mean over real samples, of numbers [..., B]."""
+        mean = numbers.mean(-1)
+        return mean if self.real_share == 1.0 else self.real_share * mean
+
+    def mean_of_generated(self, numbers: Tensor) -> Tensor:
+        """This batch's contribution to a mean over generated samples, of numbers [..., b]."""
+        mean = numbers.mean(-1)
+        return mean if self.generated_share == 1.0 else self.generated_share * mean
 
     def pair(self, generator: int) -> "Batch":
         """The draws that the pairs (generator, every critic) see, without the particle axis."""

@@ -44,6 +44,10 @@ class AbstractDataModule(pl.LightningDataModule, abc.ABC):
         require(validation_size >= 1, f"The validation size must be at least 1, found {validation_size}.")
         require(num_workers >= 0, f"The number of loader workers must be at least 0, found {num_workers}.")
         self.batch_size, self.validation_size, self.seed = batch_size, validation_size, seed
+        self.batch_place: tuple[int, int] | None = None
+        """The index of this process among those that share out a batch, and how many do; all processes if None."""
+        self.whole_batches = False
+        """Whether every process is given the whole batch, to cut its own part where parts are uneven."""
         self.num_workers = num_workers
         self.draws_per_step = 1
 
@@ -63,23 +67,27 @@ class AbstractDataModule(pl.LightningDataModule, abc.ABC):
     def training_batch(self, step: int) -> Float[Tensor, "draws share *event"]:
         """This process's part of the batch of a step.
 
-        All processes draw the same [draws, batch_size, *event] and keep a contiguous part of axis 1 each.
+        All processes draw the same [draws, batch_size, *event] and keep a contiguous part of axis 1 each, or all of it
+        if `whole_batches`.
         """
-        rank, processes = self._place()
+        rank, processes = self._batch_place()
         share = self.batch_size // processes
         draws = self.training_draws(step, self.draws_per_step * self.batch_size)
         batch = draws.reshape(self.draws_per_step, self.batch_size, *self.event_shape)
+        if self.whole_batches:
+            return batch
         return batch[:, rank * share : (rank + 1) * share]
 
     def train_dataloader(self) -> StepLoader:
-        """Endless batches [draws, share, *event], from the trainer's current step on.
+        """Endless batches [draws, share or batch_size, *event], from the trainer's current step on.
 
         Raises:
-            InvalidInputError: when the processes cannot share a batch equally, or one step would take several batches.
+            InvalidInputError: when one step would take several batches, or the processes cannot share a batch equally
+                and the model does not cut whole ones.
         """
-        _, processes = self._place()
+        _, processes = self._batch_place()
         require(
-            self.batch_size % processes == 0,
+            self.whole_batches or self.batch_size % processes == 0,
             f"{processes} processes cannot share a batch of {self.batch_size} samples equally: choose a multiple of "
             f"{processes} as batch_size.",
         )
@@ -110,6 +118,10 @@ class AbstractDataModule(pl.LightningDataModule, abc.ABC):
         rank, processes = self._place()
         part = rows.tensor_split(processes)[rank]
         return part.tensor_split(-(-self.validation_size // (processes * CHUNK)))
+
+    def _batch_place(self) -> tuple[int, int]:
+        """The index of this process among those that share out a batch, and how many do."""
+        return self._place() if self.batch_place is None else self.batch_place
 
     def _place(self) -> tuple[int, int]:
         """The index of this process and the number of processes."""

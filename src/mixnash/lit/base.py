@@ -1,6 +1,7 @@
 """What every trainable GAN of the project offers: samples of its mixture, and scores while training."""
 
 import abc
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,7 +20,10 @@ from mixnash.data.base import CHUNK, AbstractDataModule, AbstractImageData
 from mixnash.lit.checkpoints import check_fits
 from mixnash.lit.extractors import training_extractor
 from mixnash.lit.finite import FiniteGuard, check_positions
+from mixnash.lit.mixed_precision import without_autocast
 from mixnash.lit.observation import Observer, check_held_out, first_of_validation
+from mixnash.lit.parallel.strategy import mesh_of
+from mixnash.lit.parallel.traffic import Traffic
 from mixnash.lit.scores import training_metrics
 
 GENERATED_AT_ONCE = 1 << 21
@@ -40,13 +44,29 @@ class AbstractGAN(pl.LightningModule, abc.ABC):
 
     validation_metrics: MetricCollection
     seed: int
+    traffic: Traffic
+    """What this process sent to others, and how long it waited for them."""
     _guard: FiniteGuard
     _observer: Observer
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.traffic = Traffic()
 
     @property
     @abc.abstractmethod
     def draws_per_step(self) -> int:
         """How many batches of real samples one step consumes."""
+
+    @property
+    def can_share_particles(self) -> bool:
+        """Whether processes can own different particles."""
+        return False
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one sample of the attached data."""
+        return tuple(self.datamodule.event_shape)
 
     @property
     @abc.abstractmethod
@@ -111,25 +131,67 @@ class AbstractGAN(pl.LightningModule, abc.ABC):
             origin = torch.multinomial(generators.log_weights.exp(), count, replacement=True, generator=rng)
         else:
             origin = torch.full((count,), particle, device=self.device)
+        return Samples(self._made(generators.params, latent, origin), origin)
+
+    def _made(self, params: Params, latent: Tensor, origin: Tensor, first: int = 0) -> Tensor:
+        """Samples [n, *event] by the generators `origin`, of which `params` holds those from `first` on.
+
+        Rows whose generator is not among them are zero.
+        """
+        held = len(next(iter(params.values())))
+        is_own = (origin >= first) & (origin < first + held)
         values: Tensor | None = None
-        for index in torch.unique(origin).tolist():
-            own = origin == index
-            made = self.generate_in_parts({name: leaf[index] for name, leaf in generators.params.items()}, latent[own])
-            values = made.new_empty(count, *made.shape[1:]) if values is None else values
+        for index in (torch.unique(origin[is_own]) - first).tolist():
+            own = origin == first + index
+            made = self.generate_in_parts({name: leaf[index] for name, leaf in params.items()}, latent[own])
+            values = made.new_zeros(len(latent), *made.shape[1:]) if values is None else values
             values[own] = made
-        assert values is not None
-        return Samples(values, origin)
+        return latent.new_zeros(len(latent), *self.event_shape) if values is None else values
 
     def generate_in_parts(self, params: Params, latent: Tensor) -> Tensor:
         """As `generate`, few samples enough at a time that a network's layers fit into memory."""
         at_once = max(1, GENERATED_AT_ONCE // self.generate(params, latent[:1]).numel())
         return torch.cat([self.generate(params, part) for part in torch.split(latent, at_once)])
 
+    @torch.no_grad()
+    def evaluation_samples(self, rows: Tensor) -> Tensor:
+        """Some of the samples that this evaluation scores, one for each held-out one.
+
+        All processes draw for all of them, so that evaluations do not depend on how many processes there are or on the
+        step.
+
+        Args:
+            rows: which, indices into the held-out samples.
+        """
+        generators, count = self.profile(averaged=True).generators, self.datamodule.validation_size
+        rng = stream(self.device, self.seed, Purpose.EVALUATION, 0, 0)
+        latent = torch.randn(count, self.latent_dim, generator=rng, device=self.device)
+        origin = torch.multinomial(generators.log_weights.exp(), count, replacement=True, generator=rng)
+        return self._chosen(generators.params, latent, origin, rows)
+
+    def _chosen(self, params: Params, latent: Tensor, origin: Tensor, rows: Tensor) -> Tensor:
+        """The samples of some rows of latents and origins."""
+        return self._made(params, latent[rows], origin[rows])
+
+    def whole(self) -> AbstractContextManager[None]:
+        """Within it, `profile` of the first process holds all particles; all processes must enter it together."""
+        return nullcontext()
+
     def setup(self, stage: str) -> None:
-        """Tell the data how much a step consumes, and choose the metrics that fit the data."""
+        """Tell the data how much a step consumes and who shares it, and choose the metrics that fit the data.
+
+        Raises:
+            InvalidInputError: when the particles of a model that has but one per player are to be shared out.
+        """
         del stage
-        data = self.datamodule
+        data, mesh = self.datamodule, mesh_of(self.trainer)
+        require(
+            self.can_share_particles or mesh.particle_ranks == 1,
+            f"{type(self).__name__} cannot share out its networks to {mesh.particle_ranks} processes: use "
+            "--trainer.strategy data_parallel.",
+        )
         data.draws_per_step = self.draws_per_step
+        data.batch_place = mesh.data_index, mesh.data_ranks
         extractor, are_first = training_extractor(data), None
         if extractor is not None:
             assert isinstance(data, AbstractImageData)
@@ -162,7 +224,12 @@ class AbstractGAN(pl.LightningModule, abc.ABC):
             NonFiniteError: naming player, particle and step.
         """
         self._guard.check()
-        check_positions(self.profile(averaged=False), self.global_step)
+        check_positions(self.profile(averaged=False), self.global_step, self.everyones)
+
+    def everyones(self, player: Player, rows: Tensor) -> Tensor:
+        """All rows [K, ...] of those of the particles that this process has, on every process."""
+        del player
+        return rows
 
     def on_validation_start(self) -> None:
         """Spare the metrics what they could not score."""
@@ -196,9 +263,11 @@ class AbstractGAN(pl.LightningModule, abc.ABC):
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
         """Score as many fresh samples as there are held-out ones; draws do not depend on the step."""
-        rng = stream(self.device, self.seed, Purpose.EVALUATION, self.global_rank, batch_idx)
-        samples = self.sample(len(batch), rng)
-        self.validation_metrics.update(**self._observer(samples.values, batch, batch_idx))
+        data = self.datamodule
+        rows = data.validation_chunks(torch.arange(data.validation_size))[batch_idx].to(self.device)
+        with without_autocast(self.device):  # scores are compared with those of other runs, whatever their precision
+            samples = self.evaluation_samples(rows)
+            self.validation_metrics.update(**self._observer(samples, batch, batch_idx))
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of this evaluation."""

@@ -1,12 +1,13 @@
 """Noticing losses and parameters that stopped being numbers, without reading them back at every step."""
 
+from collections.abc import Callable
 from typing import final
 
 import torch
 from torch import Tensor
 
 from mixnash.core.errors import NonFiniteError
-from mixnash.core.types import Profile
+from mixnash.core.types import Player, Profile
 
 ADVICE = (
     "Training stops here; checkpoints written before are intact. Lower the step size, or restrain the critic more "
@@ -61,18 +62,22 @@ def _culprit(values: Tensor, critic_losses: Tensor) -> str:
     return critic if bool(columns.any()) else f"critic {int((~critic_losses.isfinite()).int().argmax())}"
 
 
-def check_positions(profile: Profile, steps: int) -> None:
+def check_positions(profile: Profile, steps: int, everyones: Callable[[Player, Tensor], Tensor]) -> None:
     """Refuse mixed strategies that are no longer finite: an update can overflow although its loss was a number.
+
+    Args:
+        profile: positions of the particles that this process has, log-weights of all.
+        steps: made so far.
+        everyones: all rows [K] of those of the own particles of a player, so that all processes find the same.
 
     Raises:
         NonFiniteError: naming player and particle, and the steps made.
     """
-    for player, population in zip(("generator", "critic"), profile, strict=True):
-        bad = ~population.log_weights.isfinite()
-        for leaf in population.params.values():
-            bad = bad | ~leaf.isfinite().reshape(len(leaf), -1).all(1)
-        if bool(bad.any()):
-            particle = int(bad.int().argmax())
+    for player, population in zip(Player, profile, strict=True):
+        own = [leaf.isfinite().reshape(len(leaf), -1).all(1) for leaf in population.params.values()]
+        finite = everyones(player, torch.stack(own).all(0)) & population.log_weights.isfinite()
+        if not bool(finite.all()):
+            particle = int((~finite).int().argmax())
             raise NonFiniteError(
-                f"The parameters of {player} {particle} are non-finite after step {steps - 1}. {ADVICE}"
+                f"The parameters of {player.value} {particle} are non-finite after step {steps - 1}. {ADVICE}"
             )

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
+from mixnash.core.dynamics.base import AbstractDynamics
 from mixnash.core.errors import require
 from mixnash.core.games.augmented import AugmentedGame
 from mixnash.core.games.base import AbstractGame
 from mixnash.core.games.packed import PackedGame
-from mixnash.networks.base import AbstractCritic
+from mixnash.networks.base import AbstractCritic, AbstractGenerator
 from mixnash.networks.normalizations import mixes_samples
 
 
@@ -40,6 +41,28 @@ def check_sampled(players: Mapping[str, tuple[int | None, int]]) -> None:
         )
 
 
+def check_separable(dynamics: AbstractDynamics, sampled: tuple[int | None, int | None]) -> None:
+    """Refuse to share out particles that do not move one by one.
+
+    Args:
+        dynamics: moves them.
+        sampled: how many generators and critics are met in an evaluation; None for all.
+
+    Raises:
+        InvalidInputError: when the dynamics looks at all positions together, or meets sampled opponents.
+    """
+    require(
+        dynamics.is_separable,
+        f"{type(dynamics).__name__} looks at the positions of all particles together, so processes cannot own shares of "
+        "them: use --trainer.strategy data_parallel.",
+    )
+    require(
+        sampled == (None, None),
+        "Sampled opponents may be on any process, which particle_parallel does not do: leave sampled_generators and "
+        "sampled_critics out, or use --trainer.strategy data_parallel.",
+    )
+
+
 def check_unwrapped(game: AbstractGame) -> None:
     """Refuse games around the game, which arguments of their own make.
 
@@ -62,3 +85,18 @@ def check_pairs(critic: AbstractCritic, generators: int) -> None:
         f"against one depends on the others, found one for {generators} generators: use GroupNormalization or "
         "NoNormalization.",
     )
+
+
+def check_splittable(generator: AbstractGenerator, critic: AbstractCritic) -> None:
+    """Refuse to evaluate batches in parts where a network looks at several samples together.
+
+    Raises:
+        InvalidInputError: when one of them normalises by batches.
+    """
+    for name, network in (("generator", generator), ("critic", critic)):
+        require(
+            not mixes_samples(network),
+            f"Gradients cannot be accumulated over parts of a batch: the {name} normalises by batches, so that a part "
+            "gives it other statistics than the whole. Use GroupNormalization or NoNormalization, or evaluate batches "
+            "whole.",
+        )

@@ -1,7 +1,8 @@
 """GANs over mixed strategies: any game, dynamics, rules and populations."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, final
 
 import torch
@@ -16,22 +17,31 @@ from mixnash.core.games.augmented import AugmentedGame
 from mixnash.core.games.base import AbstractGame
 from mixnash.core.games.packed import PackedGame, packed_shape
 from mixnash.core.population import effective_size, entropy, make_population, stack
-from mixnash.core.random import Purpose, stream
+from mixnash.core.random import Purpose, StepNoise, stream
 from mixnash.core.sampled_oracle import SampledOracle
+from mixnash.core.sections import section
 from mixnash.core.tree import Leaf, flatten, unflatten
-from mixnash.core.types import Batch, Feedback, Networks, Params, Player, Population, Profile, RuleState
+from mixnash.core.types import Batch, Feedback, Networks, Params, Player, Point, Population, Profile, RuleState
 from mixnash.lit.base import AbstractGAN
-from mixnash.lit.draws import StepDraws, check_shares, paired, shuffled
+from mixnash.lit.compiled import compiled, evaluated_on
+from mixnash.lit.draws import StepDraws, has_uneven_shares, paired, shuffled
 from mixnash.lit.finite import FiniteGuard
+from mixnash.lit.gradient_norms import draw_norms, gradient_norms, norm_metrics
 from mixnash.lit.memory import check_copies_fit
-from mixnash.lit.mixed_checks import check_counts, check_pairs, check_sampled, check_unwrapped
+from mixnash.lit.mixed_checks import check_counts, check_pairs, check_sampled, check_separable, check_unwrapped
+from mixnash.lit.mixed_precision import NetworkPrecision, precision_of
+from mixnash.lit.parallel.mesh import Mesh
+from mixnash.lit.parallel.ownership import Ownership
+from mixnash.lit.parallel.strategy import mesh_of
 from mixnash.lit.particles import AveragedParams, ParticleStore
-from mixnash.lit.reduce import average_feedback
+from mixnash.lit.reduce import combine
 from mixnash.lit.step_optimizer import StepOptimizer
 from mixnash.networks.base import AbstractCritic, AbstractGenerator, functions_of, newly_made, parameters_of
 
 STATE = "mixnash_state"
 """The key of the dynamics' state in a checkpoint."""
+PRECISION = "mixnash_precision"
+"""The key of the loss scale in a checkpoint; missing where there was none."""
 
 
 @final
@@ -58,6 +68,7 @@ class MixedGAN(AbstractGAN):
         seed: of every draw; set from `seed_everything`.
         augmentation: changes all samples, real and generated, before critics see them in training, see
             `AugmentedGame`; evaluation is without it. None for none.
+        compile: whether networks go through `torch.compile` in training, see `lit.compiled`.
 
     Raises:
         InvalidInputError: when a count is below 1, the decay outside [0, 1), more players are sampled than there are,
@@ -81,6 +92,7 @@ class MixedGAN(AbstractGAN):
         ema_decay: float = 0.99,
         seed: int = 0,
         augmentation: AbstractAugmentation | None = None,
+        compile: bool = False,
     ) -> None:
         super().__init__()
         check_counts(
@@ -105,12 +117,17 @@ class MixedGAN(AbstractGAN):
         check_pairs(critics[0], num_generators)
         self._latent_dim = generators[0].latent_dim
         self._networks = Networks(functions_of(generators[0]), functions_of(critics[0]))
+        self._trained_networks = compiled(self._networks) if compile else self._networks
+        self._precision = NetworkPrecision()
         self.generators = ParticleStore(make_population(stack([parameters_of(one) for one in generators])))
         self.critics = ParticleStore(make_population(stack([parameters_of(one) for one in critics])))
         self.averaged = AveragedParams(self.generators.population().params, ema_decay)
         self._state: RuleState = None
         self._saved_state: dict[str, Leaf] | None = None
+        self._saved_precision: dict[str, Any] = {}
         self._guard = FiniteGuard()
+        self._own = Ownership(Mesh(), num_generators, num_critics, self.traffic)
+        self._whole: Mapping[bool, Profile] | None = None
         self.evaluate: Evaluate = feedback
         """How steps evaluate the game; to be wrapped by those who count."""
 
@@ -138,8 +155,61 @@ class MixedGAN(AbstractGAN):
         """Networks by the player's factory."""
         return newly_made(self._make[player], count, seed, self.device)
 
+    @property
+    def can_share_particles(self) -> bool:
+        """If the dynamics moves particles one by one, and none of them are sampled."""
+        return True
+
+    def setup(self, stage: str) -> None:
+        """Keep the particles that this process owns.
+
+        Raises:
+            InvalidInputError: when particles cannot be shared out, or not to so many processes.
+        """
+        super().setup(stage)
+        mesh = mesh_of(self.trainer)
+        if mesh.particle_ranks > 1 and not self._own.is_partial:
+            check_separable(self._dynamics, self._sampled)
+            counts = (len(one.log_weights) for one in (self.generators, self.critics))
+            self._own = Ownership(mesh, *counts, self.traffic)
+            for player, stores in self._stores().items():
+                for store in stores:
+                    store.keep(self._own.shares[player])
+
+    def _stores(self) -> dict[Player, tuple[ParticleStore | AveragedParams, ...]]:
+        return {Player.GENERATOR: (self.generators, self.averaged), Player.CRITIC: (self.critics,)}
+
+    def everyones(self, player: Player, rows: Tensor) -> Tensor:
+        """Gathered from the processes that own them."""
+        return self._own.everyones(player, rows)
+
+    def _chosen(self, params: Params, latent: Tensor, origin: Tensor, rows: Tensor) -> Tensor:
+        """Every process makes the samples of its own generators, for all."""
+        if not self._own.is_partial:
+            return super()._chosen(params, latent, origin, rows)
+        made = self._made(params, latent, origin, self._own.shares[Player.GENERATOR].first)
+        return self._own.completed(made)[rows]
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Bring all particles to the first process for a while."""
+        if self._own.is_partial:
+            raw, averaged = self.profile(averaged=False), self.profile(averaged=True)
+            critics = self._brought(Player.CRITIC, raw.critics)
+            self._whole = {
+                mean: Profile(self._brought(Player.GENERATOR, one.generators), critics)
+                for mean, one in ((False, raw), (True, averaged))
+            }
+        yield
+        self._whole = None
+
+    def _brought(self, player: Player, population: Population) -> Population:
+        return population._replace(params=self._own.whole_params(player, population.params, self.device))
+
     def profile(self, averaged: bool) -> Profile:
-        """Both mixed strategies, the generators' positions averaged or raw."""
+        """Both mixed strategies, the generators' positions averaged or raw; of positions, those that are here."""
+        if self._whole is not None:
+            return self._whole[averaged]
         generators = self.generators.population()
         if averaged:
             generators = Population(self.averaged.params(), generators.log_weights)
@@ -174,13 +244,16 @@ class MixedGAN(AbstractGAN):
 
     def on_fit_start(self) -> None:
         """Build the dynamics' state where the parameters are, or restore the saved one."""
-        for name, samples in {"batch_size": self.datamodule.batch_size, **self._sample_counts()}.items():
-            check_shares(name, samples, self.trainer.world_size, self._packing)
+        counts = {"batch_size": self.datamodule.batch_size, **self._sample_counts()}
+        self.datamodule.whole_batches = has_uneven_shares(counts, mesh_of(self.trainer).data_ranks, self._packing)
         profile = Profile(self.generators.population(), self.critics.population())
         check_copies_fit(self._dynamics, profile, self.device)
+        self._precision = precision_of(self.trainer)
+        self._precision.load_state_dict(self._saved_precision)
         self._state = self._dynamics.init(profile)
         if self._saved_state is not None:
-            self._state = unflatten(self._state, self._saved_state)
+            owners = self._own.owners(self._dynamics, profile)
+            self._state = unflatten(self._state, self._own.cut(self._saved_state, owners))
             self._saved_state = None
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
@@ -188,10 +261,11 @@ class MixedGAN(AbstractGAN):
         del batch_idx
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
-        optimizer.step(closure=lambda: self._advance(batch))
+        with self._precision.alone(self.device):
+            optimizer.step(closure=lambda: self._advance(batch))
 
     def _advance(self, real: Tensor) -> None:
-        step = self.global_step
+        step, mesh = self.global_step, mesh_of(self.trainer)
         draws = StepDraws(
             real,
             self.seed,
@@ -199,29 +273,38 @@ class MixedGAN(AbstractGAN):
             self._latent_dim,
             len(self.generators.log_weights),
             **self._sample_counts(),
-            rank=self.global_rank,
-            world_size=self.trainer.world_size,
+            rank=mesh.data_index,
+            world_size=mesh.data_ranks,
             augmentation=self._augmentation_draws,
             training=True,
+            is_whole=self.datamodule.whole_batches,
+            packing=self._packing,
         )
-        exact = GameOracle(self._game, self._networks, draws, self._averaged_and_watched, self.evaluate)
+        plain, fast = (self._precision.around(one) for one in (self._networks, self._trained_networks))
+        evaluate = self._precision.watched(evaluated_on(fast, self._own.evaluated(self.evaluate)))
+        exact = GameOracle(self._game, plain, draws, self._combined_and_watched, evaluate)
         oracle = SampledOracle(exact, *self._sampled, stream(self.device, self.seed, Purpose.OPPONENTS, step))
-        rng = stream(self.device, self.seed, Purpose.POSITION_NOISE, step)
+        rng = StepNoise(self.device, (self.seed, Purpose.POSITION_NOISE, step), self._own.shares)
         before = self._state
-        self._state, seen = self._dynamics.step(before, oracle, rng)
+        with section("dynamics"):
+            self._state, seen = self._dynamics.step(before, oracle, rng)
+        if not self._precision.accepts(mesh, self.traffic):
+            self._state = before
         profile = self._dynamics.profile(self._state)
         self.generators.assign(profile.generators)
         self.critics.assign(profile.critics)
         newcomers = self._dynamics.newcomers(before, self._state)
-        self.averaged.update(profile.generators.params, step + 1, newcomers)
+        with section("average"):
+            self.averaged.update(profile.generators.params, step + 1, newcomers)
         if self.is_log_step(step + 1):
-            self._guard.check()
-            self._log_step(seen)
+            with section("logging"):
+                self._guard.check()
+                self._log_step(seen)
 
-    def _averaged_and_watched(self, feedback: Feedback) -> Feedback:
-        averaged = average_feedback(feedback)
-        self._guard.watch(self.global_step, averaged.values, averaged.critic_losses)
-        return averaged
+    def _combined_and_watched(self, feedback: Feedback) -> Feedback:
+        combined = combine(feedback, mesh_of(self.trainer), self.traffic)
+        self._guard.watch(self.global_step, combined.values, combined.critic_losses)
+        return combined
 
     def _sample_counts(self) -> dict[str, int]:
         packs = math.ceil(self.datamodule.batch_size / (len(self.generators.log_weights) * self._packing))
@@ -234,6 +317,9 @@ class MixedGAN(AbstractGAN):
     def _log_step(self, seen: Feedback) -> None:
         profile = self._dynamics.profile(self._state)
         p, q = profile.generators.log_weights.exp(), profile.critics.log_weights.exp()
+        positions = Point(profile.generators.params, profile.critics.params)
+        norms = {player: self.everyones(player, own) for player, own in gradient_norms(seen, positions).items()}
+        draw_norms(norms, self.trainer.loggers, self.global_step + 1)
         self.log_dict(
             {
                 "loss/generators": p @ seen.generator_losses,
@@ -245,6 +331,7 @@ class MixedGAN(AbstractGAN):
                 "weights/critic_entropy": entropy(profile.critics.log_weights),
                 "weights/critic_effective_size": effective_size(profile.critics.log_weights),
                 **{f"rules/{name}": value for name, value in self._dynamics.diagnostics(self._state).items()},
+                **norm_metrics(norms),
             }
         )
 
@@ -255,8 +342,21 @@ class MixedGAN(AbstractGAN):
             NonFiniteError: naming player, particle and step.
         """
         super().on_save_checkpoint(checkpoint)
+        checkpoint["state_dict"] = self._own.collected(checkpoint["state_dict"], self._owners())
         if self._state is not None:
-            checkpoint[STATE] = flatten(self._state)
+            owners = self._own.owners(self._dynamics, self.profile(averaged=False))
+            checkpoint[STATE] = self._own.collected(flatten(self._state), owners)
+            checkpoint[PRECISION] = self._precision.state_dict()
+
+    def _owners(self) -> dict[str, Player]:
+        """Whose particles the rows of this module's tensors are."""
+        names = {id(store): name for name, store in self.named_children()}
+        return {
+            f"{names[id(store)]}.{leaf}": player
+            for player, stores in self._stores().items()
+            for store in stores
+            for leaf in store.positions()
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the dynamics' state until the device is known.
@@ -269,8 +369,10 @@ class MixedGAN(AbstractGAN):
             "The checkpoint holds no dynamics state, so training cannot go on from it: give one that `train.py fit` "
             "wrote. Distilled and reweighted checkpoints are for evaluation and sampling.",
         )
+        checkpoint["state_dict"] = self._own.cut(checkpoint["state_dict"], self._owners())
         super().on_load_checkpoint(checkpoint)
         self._saved_state = checkpoint[STATE]
+        self._saved_precision = checkpoint.get(PRECISION, {})
 
 
 def _as_played(

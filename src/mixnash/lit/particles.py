@@ -7,6 +7,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from mixnash.core.errors import require
+from mixnash.core.shares import Share
 from mixnash.core.tree import over_leaf
 from mixnash.core.types import Params, Population
 
@@ -39,6 +40,15 @@ class ParticleStore(nn.Module):
         """The current population, sharing memory, detached."""
         params = {_decode(name): leaf.detach() for name, leaf in self.named_parameters()}
         return Population(params, self.log_weights)
+
+    def positions(self) -> list[str]:
+        """The names under which the positions are saved."""
+        return [name for name, _ in self.named_parameters()]
+
+    def keep(self, share: Share) -> None:
+        """Forget the positions of all other particles; log-weights stay those of all."""
+        for leaf in self.parameters():
+            leaf.data = leaf.data[share.cut].clone()
 
     @torch.no_grad()
     def assign(self, population: Population) -> None:
@@ -79,6 +89,15 @@ class AveragedParams(nn.Module):
     def params(self) -> Params:
         """The averaged positions."""
         return {_decode(name): leaf for name, leaf in self.named_buffers()}
+
+    def positions(self) -> list[str]:
+        """The names under which the averages are saved."""
+        return [name for name, _ in self.named_buffers()]
+
+    def keep(self, share: Share) -> None:
+        """Forget the averages of all other particles."""
+        for leaf in self.buffers():
+            leaf.data = leaf.data[share.cut].clone()
 
     @torch.no_grad()
     def update(self, params: Params, steps: int, newcomers: Bool[Tensor, " K"] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Averaging a feedback over the processes of a data-parallel run."""
+"""Completing a feedback over the processes of a run."""
 
 import torch
 import torch.distributed as dist
@@ -6,20 +6,39 @@ from torch import Tensor
 
 from mixnash.core.tree import flatten, unflatten
 from mixnash.core.types import Feedback
+from mixnash.lit.parallel.collectives import sum_over
+from mixnash.lit.parallel.mesh import Mesh
+from mixnash.lit.parallel.traffic import Traffic
 
 
-def average_feedback(feedback: Feedback) -> Feedback:
-    """The mean over all processes, in one flat all-reduce; the identity without a process group.
+def combine(feedback: Feedback, mesh: Mesh, traffic: Traffic) -> Feedback:
+    """The mean over the processes that share out the batch, then the sum over those that share out the particles.
 
-    Every process must hold equally many samples, so that the mean of means is the mean.
+    One flat exchange each; nothing where there is one process. Averaging comes first and particles' gradients are not
+    summed, so payoffs and losses end equal to the last bit on all processes, and log-weights with them.
+
+    Args:
+        feedback: of this process; each process's samples weigh as its `Batch` shares say.
+        mesh: who shares what.
+        traffic: counts what travels.
     """
-    if not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
-        return feedback
+    if mesh.data_group is not None:
+        feedback = _summed(feedback, mesh.data_group, traffic, 1 / mesh.data_ranks)
+    if mesh.particle_group is not None:
+        parts = feedback._replace(generator_grads=None, critic_grads=None)
+        whole = _summed(parts, mesh.particle_group, traffic, 1.0)
+        feedback = whole._replace(generator_grads=feedback.generator_grads, critic_grads=feedback.critic_grads)
+    return feedback
+
+
+def _summed(feedback: Feedback, group: dist.ProcessGroup, traffic: Traffic, scale: float) -> Feedback:
+    """The sum over a group times `scale`, in one flat exchange."""
     asked = {name: part for name, part in feedback._asdict().items() if part is not None}
     leaves = {path: leaf for path, leaf in flatten(asked).items() if isinstance(leaf, Tensor)}
     flat = torch.cat([leaf.reshape(-1) for leaf in leaves.values()])
-    dist.all_reduce(flat)
-    flat /= dist.get_world_size()
+    sum_over(flat, group, traffic)
+    if scale != 1:
+        flat *= scale
     parts = torch.split(flat, [leaf.numel() for leaf in leaves.values()])
-    averaged = {path: part.reshape(leaf.shape) for (path, leaf), part in zip(leaves.items(), parts, strict=True)}
-    return feedback._replace(**unflatten(asked, dict(averaged)))
+    summed = {path: part.reshape(leaf.shape) for (path, leaf), part in zip(leaves.items(), parts, strict=True)}
+    return feedback._replace(**unflatten(asked, dict(summed)))

@@ -22,7 +22,7 @@ from mixnash.core.games.wasserstein import Wasserstein
 from mixnash.core.population import make_population, stack
 from mixnash.core.types import BOTH, CRITICS, GENERATORS, Batch, Networks, Params, Player, Profile
 from mixnash.lit.base import AbstractGAN
-from mixnash.lit.draws import StepDraws, check_shares, shuffled
+from mixnash.lit.draws import StepDraws, has_uneven_shares, shuffled
 from mixnash.lit.finite import FiniteGuard
 from mixnash.lit.particles import AveragedParams
 from mixnash.lit.torch_optimizers import (
@@ -163,8 +163,13 @@ class WGAN(AbstractGAN):
         ]
 
     def on_fit_start(self) -> None:
-        """Refuse batches that cannot be shared evenly."""
-        check_shares("batch_size", self.datamodule.batch_size, self.trainer.world_size, self._packing)
+        """Ask for whole batches where they cannot be shared evenly.
+
+        Raises:
+            InvalidInputError: when a process would get nothing of a batch, or a batch holds no whole number of packs.
+        """
+        data = self.datamodule
+        data.whole_batches = has_uneven_shares({"batch_size": data.batch_size}, self.trainer.world_size, self._packing)
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
         """One generator update with its critic updates, on real samples [draws, B, *event]."""
@@ -181,6 +186,8 @@ class WGAN(AbstractGAN):
             rank=self.global_rank,
             world_size=self.trainer.world_size,
             augmentation=0 if self._augmentation is None else self._augmentation.draws,
+            is_whole=self.datamodule.whole_batches,
+            packing=self._packing,
         )
         if self._simultaneous:
             critic_loss, generator_loss = self._simultaneous_step(draws(BOTH).pair(0))
@@ -207,18 +214,21 @@ class WGAN(AbstractGAN):
 
     def _generator_loss(self, batch: Batch) -> Tensor:
         uniforms = None if batch.augmentation is None else batch.augmentation.generated
-        return torch.as_tensor(-self.critic(self._seen(self.generator(batch.latent), uniforms)).mean())
+        scores = self.critic(self._seen(self.generator(batch.latent), uniforms))
+        return torch.as_tensor(-batch.mean_of_generated(scores))
 
     def _critic_loss(self, batch: Batch) -> Tensor:
         real, generated, anchor = batch.augmentation or (None, None, None)
         with torch.no_grad():
             fake = self._seen(self.generator(batch.latent), generated)
-        loss = self.critic(fake).mean() - self.critic(self._seen(batch.real, real)).mean()
+        real_scores = self.critic(self._seen(batch.real, real))
+        loss = batch.mean_of_generated(self.critic(fake)) - batch.mean_of_real(real_scores)
         if self._gradient_penalty is not None:
             mix = batch.mix[:: self._packing].reshape(-1, *[1] * (fake.dim() - 1))
             between = ((1 - mix) * self._seen(batch.anchor, anchor) + mix * fake).requires_grad_()
             (slope,) = torch.autograd.grad(self.critic(between).sum(), between, create_graph=True)
-            loss = loss + self._gradient_penalty * (slope.flatten(1).norm(dim=1) - 1).square().mean()
+            excess = slope.flatten(1).norm(dim=1) - 1
+            loss = loss + self._gradient_penalty * batch.mean_of_generated(excess.square())
         return torch.as_tensor(loss)
 
     def _descend(self, index: int, module: torch.nn.Module, loss: Tensor) -> None:

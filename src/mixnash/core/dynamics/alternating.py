@@ -49,6 +49,11 @@ class Alternating(AbstractMemorylessDynamics):
         """One per critic update and one for the generators."""
         return self._critic_steps + 1
 
+    @property
+    def is_separable(self) -> bool:
+        """Every particle moves on its own gradients."""
+        return True
+
     def step(
         self, state: DynamicsState, oracle: AbstractOracle, rng: torch.Generator
     ) -> tuple[DynamicsState, Feedback]:

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from mixnash.core.random import noise_of
 from mixnash.core.rules.base import PlayerRules, PlayerState
 from mixnash.core.types import AbstractOracle, Feedback, Player, Players, Profile, RuleState
 
@@ -47,6 +48,15 @@ class AbstractDynamics(abc.ABC):
     @abc.abstractmethod
     def draws_per_step(self) -> int:
         """How many fresh batches of real samples one step consumes at most."""
+
+    @property
+    def is_separable(self) -> bool:
+        """Whether positions move particle by particle, on nothing but their own past and the oracle's answers.
+
+        Then a process can move a share of the particles. Norms over all parameters, products with the field's
+        derivative and particles that replace others are what makes a dynamics not separable.
+        """
+        return False
 
     def extra_particles(self, generators: int, critics: int) -> tuple[int, int]:
         """How many copies of networks the state holds beside the players and their rules' states.
@@ -197,7 +207,7 @@ def move_players(
             generators,
             feedback.generator_grads,
             feedback.generator_losses,
-            rng,
+            noise_of(rng, Player.GENERATOR),
             lambda params: oracle.project(Player.GENERATOR, params),
         )
     if Player.CRITIC in players:
@@ -206,7 +216,7 @@ def move_players(
             critics,
             feedback.critic_grads,
             feedback.critic_losses,
-            rng,
+            noise_of(rng, Player.CRITIC),
             lambda params: oracle.project(Player.CRITIC, params),
         )
     return DynamicsState(generators, critics)

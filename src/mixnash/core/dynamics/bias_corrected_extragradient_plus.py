@@ -72,6 +72,11 @@ class BiasCorrectedExtragradientPlus(AbstractDynamics):
         """Nothing to correct with."""
         return _at(start(profile, _SHOWN))
 
+    @property
+    def is_separable(self) -> bool:
+        """Every particle moves on its own gradients."""
+        return True
+
     def step(
         self, state: BiasCorrectedState, oracle: AbstractOracle, rng: torch.Generator
     ) -> tuple[BiasCorrectedState, Feedback]:

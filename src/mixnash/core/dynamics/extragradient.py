@@ -47,6 +47,11 @@ class Extragradient(AbstractMemorylessDynamics):
         """One or two, by `same_sample`."""
         return 1 if self._same_sample else 2
 
+    @property
+    def is_separable(self) -> bool:
+        """Every particle moves on its own gradients."""
+        return True
+
     def step(
         self, state: DynamicsState, oracle: AbstractOracle, rng: torch.Generator
     ) -> tuple[DynamicsState, Feedback]:

@@ -63,6 +63,11 @@ class ExtragradientPlus(AbstractFieldDynamics):
         """Look-ahead step g and alpha."""
         return ("step_size", "relaxation")
 
+    @property
+    def is_separable(self) -> bool:
+        """Every particle moves on its own gradients."""
+        return True
+
     def step(self, state: FieldState, oracle: AbstractOracle, rng: torch.Generator) -> tuple[FieldState, Feedback]:
         """One step of the class docstring's equations; the feedback is the one at w."""
         del rng

@@ -13,6 +13,7 @@ from torch import Tensor
 from mixnash.core.dynamics.base import AbstractRuleDynamics, DynamicsState, put_players, rule_diagnostics
 from mixnash.core.errors import require
 from mixnash.core.joint import field, place, position, project
+from mixnash.core.random import noise_of
 from mixnash.core.rules.base import PlayerRules, PlayerState
 from mixnash.core.schedules import AbstractSchedule, Constant
 from mixnash.core.tree import map_params
@@ -67,8 +68,12 @@ def run_chain(
         oracle.resample()
         seen = _against(opponents, inner, oracle)
         here = field(seen)
-        x, generator_state = rules[0].position.update(inner.generators.params, here.generators, generator_state, rng)
-        y, critic_state = rules[1].position.update(inner.critics.params, here.critics, critic_state, rng)
+        x, generator_state = rules[0].position.update(
+            inner.generators.params, here.generators, generator_state, noise_of(rng, Player.GENERATOR)
+        )
+        y, critic_state = rules[1].position.update(
+            inner.critics.params, here.critics, critic_state, noise_of(rng, Player.CRITIC)
+        )
         point = Point(oracle.project(Player.GENERATOR, x), oracle.project(Player.CRITIC, y))
         inner = place(inner, point)
         mean = blend(mean, point, damping)

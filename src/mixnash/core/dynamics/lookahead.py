@@ -70,6 +70,11 @@ class Lookahead(AbstractDynamics):
         """Fast and slow players at the same place."""
         return LookaheadState(self._base.replace_profile(self._base.init(profile), profile), profile, 0)
 
+    @property
+    def is_separable(self) -> bool:
+        """As far as its base is: averages are of each particle with itself."""
+        return self._base.is_separable
+
     def step(
         self, state: LookaheadState, oracle: AbstractOracle, rng: torch.Generator
     ) -> tuple[LookaheadState, Feedback]:

@@ -63,6 +63,11 @@ class MirrorLangevin(AbstractInnerChain):
         """The largest length of a chain."""
         return self.longest
 
+    @property
+    def is_separable(self) -> bool:
+        """Every particle moves on its own gradients."""
+        return True
+
     def step(
         self, state: InnerChainState, oracle: AbstractOracle, rng: torch.Generator
     ) -> tuple[InnerChainState, Feedback]:

@@ -38,6 +38,11 @@ class MirrorProxLangevin(AbstractInnerChain):
         """Two of the longest chains."""
         return 2 * self.longest
 
+    @property
+    def is_separable(self) -> bool:
+        """Every particle moves on its own gradients."""
+        return True
+
     def step(
         self, state: InnerChainState, oracle: AbstractOracle, rng: torch.Generator
     ) -> tuple[InnerChainState, Feedback]:

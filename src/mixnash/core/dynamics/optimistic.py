@@ -45,6 +45,11 @@ class Optimistic(AbstractSingleCall):
         super().__init__(generators, critics)
         self._optimism = optimism
 
+    @property
+    def is_separable(self) -> bool:
+        """Every particle moves on its own gradients."""
+        return True
+
     def step(
         self, state: SingleCallState, oracle: AbstractOracle, rng: torch.Generator
     ) -> tuple[SingleCallState, Feedback]:

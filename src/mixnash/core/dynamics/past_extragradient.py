@@ -29,6 +29,11 @@ class PastExtragradient(AbstractSingleCall):
         A variational inequality perspective on generative adversarial networks, arXiv 1802.10551, for GANs.
     """
 
+    @property
+    def is_separable(self) -> bool:
+        """Every particle moves on its own gradients."""
+        return True
+
     def step(
         self, state: SingleCallState, oracle: AbstractOracle, rng: torch.Generator
     ) -> tuple[SingleCallState, Feedback]:

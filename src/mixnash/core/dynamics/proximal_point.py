@@ -11,9 +11,10 @@ from mixnash.core.dynamics.anderson import AndersonHistory
 from mixnash.core.dynamics.base import AbstractRuleDynamics, DynamicsState, StepRange, put_players, rule_diagnostics
 from mixnash.core.errors import require
 from mixnash.core.joint import field, place, position, project
+from mixnash.core.random import noise_of
 from mixnash.core.rules.base import PlayerRules
 from mixnash.core.tree import map_params
-from mixnash.core.types import BOTH, AbstractOracle, Feedback, Params, Population, Profile
+from mixnash.core.types import BOTH, AbstractOracle, Feedback, Params, Player, Population, Profile
 
 _PATIENCE = 2
 """Guesses in a row without progress before the solver forgets its history and halves its damping."""
@@ -150,8 +151,9 @@ class ProximalPoint(AbstractRuleDynamics):
         """Evaluate at P(w) and move from the start."""
         free = _split(point, start.profile)
         feedback = oracle.feedback(place(free, project(oracle, position(free))), BOTH)
-        seen = zip(self._rules, start, field(feedback), _losses(feedback), strict=True)
-        players = DynamicsState(*(rules.move(own, grads, losses, rng, _stay) for rules, own, grads, losses in seen))
+        seen = zip(self._rules, start, field(feedback), _losses(feedback), Player, strict=True)
+        moved = (rules.move(own, grads, losses, noise_of(rng, who), _stay) for rules, own, grads, losses, who in seen)
+        players = DynamicsState(*moved)
         step = _join(players.profile) - point
         residual = torch.linalg.vector_norm(step, dim=-1)
         scale = torch.linalg.vector_norm(point, dim=-1).clamp_min(1)

@@ -52,6 +52,11 @@ class Reflected(AbstractRuleDynamics):
         """Both players at rest."""
         return ReflectedState(self.at_rest(profile), profile)
 
+    @property
+    def is_separable(self) -> bool:
+        """Every particle moves on its own gradients."""
+        return True
+
     def step(
         self, state: ReflectedState, oracle: AbstractOracle, rng: torch.Generator
     ) -> tuple[ReflectedState, Feedback]:

@@ -26,6 +26,11 @@ class Simultaneous(AbstractMemorylessDynamics):
         """One."""
         return 1
 
+    @property
+    def is_separable(self) -> bool:
+        """Every particle moves on its own gradients."""
+        return True
+
     def step(
         self, state: DynamicsState, oracle: AbstractOracle, rng: torch.Generator
     ) -> tuple[DynamicsState, Feedback]:

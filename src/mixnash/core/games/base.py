@@ -13,7 +13,8 @@ class AbstractGame(abc.ABC):
     """A zero-sum game between a generator and a critic, both seen as functions.
 
     An implementation reduces over the last (sample) axis only and lets leading axes broadcast. Then the same lines
-    serve one pair (scalars) and all pairs at once ([L, K]); `core.feedback` does both and the tests compare them.
+    serve one pair (scalars) and all pairs at once ([L, K]); `core.feedback` does both and the tests compare them. Means
+    over samples are `Batch.mean_of_real` and `Batch.mean_of_generated`: batches may be parts of larger ones.
     """
 
     zero_sum: bool
@@ -26,6 +27,11 @@ class AbstractGame(abc.ABC):
         Otherwise best responses of critics, and the duality gap with them, may be infinite.
         """
         return False
+
+    @property
+    def samples_together(self) -> int:
+        """Neighbouring samples, real and generated, that must stay in one batch when batches are cut."""
+        return 1
 
     @abc.abstractmethod
     def terms(self, generate: Generate, critic: Critic, batch: Batch) -> PairTerms:
@@ -105,5 +111,6 @@ class AbstractAdversarialGame(AbstractConstrainedGame):
     def terms(self, generate: Generate, critic: Critic, batch: Batch) -> PairTerms:
         """Phi, E h and -Phi."""
         fake_scores = critic(generate(batch.latent))
-        value = self.real_payoff(critic(batch.real)).mean(-1) + self.fake_payoff(fake_scores).mean(-1)
-        return PairTerms(value, self.generator_loss(fake_scores).mean(-1), -value)
+        real = batch.mean_of_real(self.real_payoff(critic(batch.real)))
+        value = real + batch.mean_of_generated(self.fake_payoff(fake_scores))
+        return PairTerms(value, batch.mean_of_generated(self.generator_loss(fake_scores)), -value)

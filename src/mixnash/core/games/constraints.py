@@ -136,7 +136,7 @@ class GradientPenalty(AbstractFreeParameters):
         excess = slope - self.target
         if self.one_sided:
             excess = excess.relu()
-        return self.weight * excess.square().mean(-1)
+        return self.weight * batch.mean_of_generated(excess.square())
 
 
 @final
@@ -175,18 +175,18 @@ class ZeroCentredPenalty(AbstractFreeParameters):
         event_axes = batch.real.dim() - batch.mix.dim()
         parts = []
         if self.real_weight > 0:
-            parts.append(self.real_weight / 2 * _squared_slope(critic, batch.real, event_axes))
+            parts.append(self.real_weight / 2 * batch.mean_of_real(_squared_slopes(critic, batch.real, event_axes)))
         if self.generated_weight > 0:
             fake = generate(batch.latent).detach()
-            parts.append(self.generated_weight / 2 * _squared_slope(critic, fake, event_axes))
+            parts.append(self.generated_weight / 2 * batch.mean_of_generated(_squared_slopes(critic, fake, event_axes)))
         total = sum(parts[1:], parts[0])
         # R1 is [L, 1] for all pairs: the same for every generator.
         return total.expand(total.shape[:-1] + batch.mix.shape[:-1])
 
 
-def _squared_slope(critic: Critic, samples: Tensor, event_axes: int) -> Tensor:
-    """E |grad d|^2, without the axis of samples."""
-    return critic.input_gradient(samples).flatten(-event_axes).square().sum(-1).mean(-1)
+def _squared_slopes(critic: Critic, samples: Tensor, event_axes: int) -> Tensor:
+    """|grad d|^2 of each sample."""
+    return critic.input_gradient(samples).flatten(-event_axes).square().sum(-1)
 
 
 @final

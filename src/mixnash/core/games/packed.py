@@ -64,6 +64,11 @@ class PackedGame(AbstractWrappedGame):
         super().__init__(game)
         self._packing = packing
 
+    @property
+    def samples_together(self) -> int:
+        """Those of a pack, for each sample of the inner game."""
+        return self._packing * self._game.samples_together
+
     def _generate(self, generate: Generate, batch: Batch) -> Generate:
         axis = batch.mix.dim() - 1
         return lambda latent: pack(generate(latent), self._packing, axis)

@@ -44,5 +44,5 @@ class Relativistic(AbstractConstrainedGame):
     def terms(self, generate: Generate, critic: Critic, batch: Batch) -> PairTerms:
         """Phi, the generator's loss and -Phi, means over pairs of a generated sample and its anchor."""
         lead: Tensor = critic(batch.anchor) - critic(generate(batch.latent))
-        value = F.logsigmoid(lead).mean(-1)
-        return PairTerms(value, F.softplus(lead).mean(-1), -value)
+        value = batch.mean_of_generated(F.logsigmoid(lead))
+        return PairTerms(value, batch.mean_of_generated(F.softplus(lead)), -value)

@@ -33,6 +33,11 @@ class AbstractWrappedGame(AbstractGame, abc.ABC):
         """Whether the inner game is."""
         return self._game.bounded_above
 
+    @property
+    def samples_together(self) -> int:
+        """The inner game's."""
+        return self._game.samples_together
+
     def terms(self, generate: Generate, critic: Critic, batch: Batch) -> PairTerms:
         """The inner game's on changed samples."""
         return self._game.terms(self._generate(generate, batch), critic, self._changed(batch))

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mixnash.core.errors import require
 from mixnash.core.rules.base import AbstractPositionRule
+from mixnash.core.rules.fused import can_fuse, fused_step
 from mixnash.core.rules.moments import AdamState, corrections, next_moments, no_moments
 from mixnash.core.schedules import AbstractSchedule, as_schedule
 from mixnash.core.tree import map_params
@@ -50,8 +51,15 @@ class Adam(AbstractPositionRule):
         return no_moments(params)
 
     def update(self, params: Params, grads: Params, state: AdamState, rng: torch.Generator) -> tuple[Params, AdamState]:
-        """One step of the class docstring's equations."""
+        """One step of the class docstring's equations, by torch's fused kernel where that takes the leaves."""
         del rng
+        if not can_fuse(params, grads):
+            return self.plain_update(params, grads, state)
+        step_size, betas = self.step_size(state.updates), (self.beta1, self.beta2)
+        return fused_step(params, grads, state, betas, self.epsilon, step_size, float(state.updates + 1))
+
+    def plain_update(self, params: Params, grads: Params, state: AdamState) -> tuple[Params, AdamState]:
+        """The same step written out, operation by operation: what the fused kernel is held to."""
         new = next_moments(state, grads, self.beta1, self.beta2)
         share, root = corrections(new.updates, self.beta1, self.beta2)
         step_size = self.step_size(state.updates) / share

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mixnash.core.rules.adam import Adam
 from mixnash.core.rules.base import AbstractPositionRule
+from mixnash.core.rules.fused import can_fuse, fused_step
 from mixnash.core.rules.moments import AdamState, corrections, next_moments
 from mixnash.core.schedules import AbstractSchedule
 from mixnash.core.tree import map_params
@@ -59,10 +60,27 @@ class OptimisticAdam(AbstractPositionRule):
     def update(
         self, params: Params, grads: Params, state: OptimisticAdamState, rng: torch.Generator
     ) -> tuple[Params, OptimisticAdamState]:
-        """One step of the class docstring's equation."""
+        """One step of the class docstring's equation, by torch's fused kernel where that takes the leaves."""
         del rng
+        if not can_fuse(params, grads):
+            return self.plain_update(params, grads, state)
+        # The direction is where Adam goes from zero with a step of -1.
+        rule, start = self._adam, map_params(torch.zeros_like, params)
+        betas, count = (rule.beta1, rule.beta2), float(state.adam.updates + 1)
+        direction, adam = fused_step(start, grads, state.adam, betas, rule.epsilon, -1.0, count)
+        return self._moved(params, state, adam, direction)
+
+    def plain_update(
+        self, params: Params, grads: Params, state: OptimisticAdamState
+    ) -> tuple[Params, OptimisticAdamState]:
+        """The same step written out, operation by operation: what the fused kernel is held to."""
+        return self._moved(params, state, *self._advance(state.adam, grads))
+
+    def _moved(
+        self, params: Params, state: OptimisticAdamState, adam: AdamState, direction: Params
+    ) -> tuple[Params, OptimisticAdamState]:
+        """Along the extrapolated direction."""
         step_size = self._adam.step_size(state.adam.updates)
-        adam, direction = self._advance(state.adam, grads)
         first = state.adam.updates == 0
 
         def move(leaf: Tensor, now: Tensor, before: Tensor) -> Tensor:

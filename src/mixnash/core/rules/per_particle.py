@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from mixnash.core.errors import require
+from mixnash.core.random import ParticleNoise
 from mixnash.core.rules.base import AbstractPositionRule
+from mixnash.core.shares import Share
 from mixnash.core.tree import map_params, over_leaf
 from mixnash.core.types import Params, RuleState
 
@@ -53,18 +55,20 @@ class PerParticle(AbstractPositionRule):
     def update(self, params: Params, grads: Params, state: RuleState, rng: torch.Generator) -> tuple[Params, RuleState]:
         """One step of the class docstring's equation."""
         moved, state = self._rule.update(params, grads, state, rng)
+        count = len(next(iter(params.values())))
+        share = rng.share if isinstance(rng, ParticleNoise) else Share(0, count, count)
 
         def part_of_the_way(old: Tensor, new: Tensor) -> Tensor:
-            return torch.lerp(old, new, over_leaf(self._factors(old), old))
+            return torch.lerp(old, new, over_leaf(self._factors(share).to(old), old))
 
         return map_params(part_of_the_way, params, moved), state
 
-    def _factors(self, leaf: Tensor) -> Tensor:
-        """The factors c [K], for a leaf [K, ...]."""
-        count = len(leaf)
+    def _factors(self, share: Share) -> Tensor:
+        """The factors c [count] of a share of the particles, in float64."""
         low, high = math.log(self._lowest), math.log(self._highest)
-        logarithms = [low + (high - low) * (k / (count - 1) if count > 1 else 0.5) for k in range(count)]
-        return torch.tensor(logarithms, dtype=torch.float64).exp().to(leaf)
+        last = share.total - 1
+        logarithms = [low + (high - low) * (k / last if last > 0 else 0.5) for k in range(share.total)[share.cut]]
+        return torch.tensor(logarithms, dtype=torch.float64).exp()
 
     def diagnostics(self, state: RuleState) -> dict[str, float]:
         """Those of the wrapped rule, before the factors."""

@@ -1,5 +1,6 @@
 """RMSProp."""
 
+import math
 from typing import NamedTuple, final
 
 import torch
@@ -7,6 +8,8 @@ from torch import Tensor
 
 from mixnash.core.errors import require
 from mixnash.core.rules.base import AbstractPositionRule
+from mixnash.core.rules.fused import can_fuse, fused_step
+from mixnash.core.rules.moments import AdamState
 from mixnash.core.schedules import AbstractSchedule, as_schedule
 from mixnash.core.tree import map_params
 from mixnash.core.types import Params
@@ -50,8 +53,18 @@ class RMSProp(AbstractPositionRule):
     def update(
         self, params: Params, grads: Params, state: RMSPropState, rng: torch.Generator
     ) -> tuple[Params, RMSPropState]:
-        """One step of the class docstring's equations."""
+        """One step of the class docstring's equations, by torch's fused kernel where that takes the leaves."""
         del rng
+        if not can_fuse(params, grads):
+            return self.plain_update(params, grads, state)
+        # Adam without a mean, and corrected as if it had run for ever.
+        adam = AdamState(state.updates, grads, state.square)
+        step_size, betas = self.step_size(state.updates), (0.0, self.decay)
+        moved, moments = fused_step(params, grads, adam, betas, self.epsilon, step_size, math.inf)
+        return moved, RMSPropState(moments.updates, moments.square)
+
+    def plain_update(self, params: Params, grads: Params, state: RMSPropState) -> tuple[Params, RMSPropState]:
+        """The same step written out, operation by operation: what the fused kernel is held to."""
         step_size = self.step_size(state.updates)
         square = map_params(lambda v, g: (v * self.decay).addcmul_(g, g, value=1 - self.decay), state.square, grads)
 

@@ -71,7 +71,8 @@ class DualityGapMonitor(pl.Callback):
         del outputs, batch, batch_idx
         if trainer.global_step % self._every == 0:
             assert isinstance(pl_module, AbstractGAN)
-            self._measure(trainer, pl_module)
+            with pl_module.whole():
+                self._measure(trainer, pl_module)
 
     @rank_zero_only
     def _measure(self, trainer: pl.Trainer, module: AbstractGAN) -> None:

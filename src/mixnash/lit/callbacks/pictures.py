@@ -35,7 +35,6 @@ class Pictures(pl.Callback):
         """Go on counting from a checkpoint."""
         self._seen = state_dict["seen"]
 
-    @rank_zero_only
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw and log, on the first process."""
         self._seen += 1
@@ -44,6 +43,11 @@ class Pictures(pl.Callback):
         due = (self._seen - 1) % self._every == 0 or trainer.global_step == trainer.max_steps
         if not loggers or not due or trainer.sanity_checking:
             return
+        with pl_module.whole():
+            self._draw(trainer, pl_module, loggers)
+
+    @rank_zero_only
+    def _draw(self, trainer: pl.Trainer, pl_module: AbstractGAN, loggers: list[TensorBoardLogger]) -> None:
         figures = portraits(pl_module, pl_module.datamodule)
         log_weights = pl_module.profile(averaged=True).generators.log_weights
         for logger in loggers:

@@ -1,0 +1,73 @@
+"""Exchanges between the processes of a group, counted, and ending in a sentence when one of them is gone."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from mixnash.core.errors import ProcessLostError
+from mixnash.core.shares import Share, share_of
+from mixnash.lit.parallel.traffic import Traffic
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """Turn what backends say when a process does not answer into a sentence.
+
+    Raises:
+        ProcessLostError: when an exchange failed.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # the base of all errors of torch.distributed
+        raise ProcessLostError(
+            "Another process of this run ended or stopped answering, so this one ends too. Checkpoints written before "
+            f"are intact: continue with --resume. (Cause: {str(error).splitlines()[0][:200]})"
+        ) from error
+
+
+def sum_over(flat: Tensor, group: dist.ProcessGroup, traffic: Traffic) -> None:
+    """Replace a tensor by its sum over a group, in place."""
+    with answered(), traffic.exchange(flat.numel() * flat.element_size()):
+        dist.all_reduce(flat, group=group)
+
+
+def gather_rows(rows: Tensor, share: Share, group: dist.ProcessGroup, traffic: Traffic) -> Tensor:
+    """All rows [total, ...] of which every process of a group holds its share [count, ...].
+
+    Shares differ by at most one row: the shorter ones travel with a row of padding.
+    """
+    parts = dist.get_world_size(group)
+    longest = share_of(share.total, parts, 0).count
+    padded = rows.new_zeros(longest, *rows.shape[1:])
+    padded[: share.count] = rows
+    everyone = rows.new_empty(parts, longest, *rows.shape[1:])
+    with answered(), traffic.exchange(padded.numel() * padded.element_size()):
+        dist.all_gather(list(everyone.unbind()), padded, group=group)
+    if share.total == parts * longest:
+        return everyone.flatten(0, 1)
+    counts = [share_of(share.total, parts, part).count for part in range(parts)]
+    return torch.cat([everyone[part, :count] for part, count in enumerate(counts)])
+
+
+def collect_rows(rows: Tensor, share: Share, group: dist.ProcessGroup) -> Tensor | None:
+    """All rows [total, ...] on the CPU of the first process of a group; None on the others.
+
+    One part at a time is on the device beside the own one, so that a population that does not fit one device can be
+    saved from it.
+    """
+    index, parts = dist.get_rank(group), dist.get_world_size(group)
+    with answered():
+        if index > 0:
+            dist.send(rows.contiguous(), group=group, group_dst=0)
+            return None
+        whole = torch.empty(share.total, *rows.shape[1:], dtype=rows.dtype)
+        whole[share.cut] = rows.cpu()
+        for part in range(1, parts):
+            other = share_of(share.total, parts, part)
+            received = rows.new_empty(other.count, *rows.shape[1:])
+            dist.recv(received, group=group, group_src=part)
+            whole[other.cut] = received.cpu()
+    return whole
