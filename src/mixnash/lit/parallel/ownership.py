@@ -130,5 +130,3 @@ def _shapes(dynamics: AbstractDynamics, profile: Profile, more: Player | None) -
     imagined = Profile(*(enlarged(one, int(player is more)) for player, one in zip(Player, profile, strict=True)))
     state = flatten(dynamics.init(imagined))
     return {name: leaf.shape for name, leaf in state.items() if isinstance(leaf, Tensor)}
-
-

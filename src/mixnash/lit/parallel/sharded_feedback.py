@@ -64,9 +64,7 @@ class ShardedFeedback:
         """This process's part."""
         own = self._critics.cut
         generator = networks.generator._replace(stacked=self._spread(networks.generator.stacked))
-        local = Profile(
-            profile.generators, Population(profile.critics.params, profile.critics.log_weights[own])
-        )
+        local = Profile(profile.generators, Population(profile.critics.params, profile.critics.log_weights[own]))
         seen = self._evaluate(game, networks._replace(generator=generator), local, batch, players)
         values = seen.values.new_zeros(self._generators.total, self._critics.total)
         values[:, own] = seen.values
