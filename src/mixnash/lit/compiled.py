@@ -61,7 +61,9 @@ def compiled(networks: Networks, backend: Backend = "inductor") -> Networks:
 def evaluated_on(networks: Networks, evaluate: Evaluate) -> Evaluate:
     """An evaluation that uses other functions of the same networks than it is given."""
 
-    def evaluated(game: AbstractGame, given: Networks, profile: Profile, batch: Batch, players: Players) -> Feedback:
+    def evaluated(
+        game: AbstractGame, given: Networks, profile: Profile, batch: Batch, players: Players
+    ) -> Feedback:
         del given
         return evaluate(game, networks, profile, batch, players)
 
