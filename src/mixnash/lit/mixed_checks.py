@@ -53,8 +53,8 @@ def check_separable(dynamics: AbstractDynamics, sampled: tuple[int | None, int |
     """
     require(
         dynamics.is_separable,
-        f"{type(dynamics).__name__} looks at the positions of all particles together, so processes cannot own shares of "
-        "them: use --trainer.strategy data_parallel.",
+        f"{type(dynamics).__name__} looks at the positions of all particles together, so processes cannot own shares "
+        "of them: use --trainer.strategy data_parallel.",
     )
     require(
         sampled == (None, None),

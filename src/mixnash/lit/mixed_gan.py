@@ -170,8 +170,8 @@ class MixedGAN(AbstractGAN):
         mesh = mesh_of(self.trainer)
         if mesh.particle_ranks > 1 and not self._own.is_partial:
             check_separable(self._dynamics, self._sampled)
-            counts = (len(one.log_weights) for one in (self.generators, self.critics))
-            self._own = Ownership(mesh, *counts, self.traffic)
+            generators, critics = len(self.generators.log_weights), len(self.critics.log_weights)
+            self._own = Ownership(mesh, generators, critics, self.traffic)
             for player, stores in self._stores().items():
                 for store in stores:
                     store.keep(self._own.shares[player])

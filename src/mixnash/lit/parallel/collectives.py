@@ -52,6 +52,21 @@ def gather_rows(rows: Tensor, share: Share, group: dist.ProcessGroup, traffic: T
     return torch.cat([everyone[part, :count] for part, count in enumerate(counts)])
 
 
+def sum_rows(everyones: Tensor, share: Share, group: dist.ProcessGroup, traffic: Traffic) -> Tensor:
+    """The own rows [count, ...] of the sum of everyone's [total, ...].
+
+    Each process is sent its own rows and nothing else, and adds them up in the order of the processes, so that the sum
+    does not depend on how a backend orders its additions.
+    """
+    parts = dist.get_world_size(group)
+    counts = [share_of(share.total, parts, part).count for part in range(parts)]
+    received = everyones.new_empty(parts * share.count, *everyones.shape[1:])
+    elsewhere = (share.total - share.count) * (everyones[:1].numel() * everyones.element_size())
+    with answered(), traffic.exchange(elsewhere):
+        dist.all_to_all_single(received, everyones.contiguous(), [share.count] * parts, counts, group=group)
+    return received.unflatten(0, (parts, share.count)).sum(0)
+
+
 def collect_rows(rows: Tensor, share: Share, group: dist.ProcessGroup) -> Tensor | None:
     """All rows [total, ...] on the CPU of the first process of a group; None on the others.
 

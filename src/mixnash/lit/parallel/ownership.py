@@ -102,12 +102,15 @@ class Ownership:
     def owners(self, dynamics: AbstractDynamics, profile: Profile) -> dict[str, Player]:
         """Whose particles are the rows of each tensor of a dynamics' state.
 
-        Found by what changes when a player has one particle more; nothing is allocated.
+        Found by what changes when a player has one particle more; nothing is allocated. Empty where nothing is shared
+        out.
 
         Args:
             dynamics: makes the state.
             profile: the own particles.
         """
+        if not self.is_partial:
+            return {}
         shapes = {more: _shapes(dynamics, profile, more) for more in (None, *Player)}
         return {
             name: player for player in Player for name, shape in shapes[None].items() if shapes[player][name] != shape
@@ -127,5 +130,3 @@ def _shapes(dynamics: AbstractDynamics, profile: Profile, more: Player | None) -
     imagined = Profile(*(enlarged(one, int(player is more)) for player, one in zip(Player, profile, strict=True)))
     state = flatten(dynamics.init(imagined))
     return {name: leaf.shape for name, leaf in state.items() if isinstance(leaf, Tensor)}
-
-

@@ -5,8 +5,8 @@ which gives its columns of the payoff matrix, its critics' gradients, and its pa
 
 .. math:: \nabla_{x_{ki}} = \sum_r \sum_{l \in C_r} q_l\, \nabla_{x_{ki}} \ell_G(g_k, d_l),
 
-whose sum goes back to the process that made the sample and through its generator. What travels is as large as the
-samples; it does not depend on the size of the networks.
+which is sent to the process that made the sample, summed there, and goes on through its generator. What travels is as
+large as the samples; it does not depend on the size of the networks.
 """
 
 from typing import Any, final
@@ -19,7 +19,7 @@ from mixnash.core.feedback import Evaluate
 from mixnash.core.games.base import AbstractGame
 from mixnash.core.shares import Share
 from mixnash.core.types import Apply, Batch, Feedback, Networks, Params, Players, Population, Profile
-from mixnash.lit.parallel.collectives import gather_rows, sum_over
+from mixnash.lit.parallel.collectives import gather_rows, sum_rows
 from mixnash.lit.parallel.traffic import Traffic
 
 
@@ -33,9 +33,7 @@ class _Everyone(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
-        slope = slopes[0].contiguous()
-        sum_over(slope, ctx.group, ctx.traffic)
-        return slope[ctx.share.cut], None, None, None
+        return sum_rows(slopes[0], ctx.share, ctx.group, ctx.traffic), None, None, None
 
 
 @final
@@ -66,9 +64,7 @@ class ShardedFeedback:
         """This process's part."""
         own = self._critics.cut
         generator = networks.generator._replace(stacked=self._spread(networks.generator.stacked))
-        local = Profile(
-            profile.generators, Population(profile.critics.params, profile.critics.log_weights[own])
-        )
+        local = Profile(profile.generators, Population(profile.critics.params, profile.critics.log_weights[own]))
         seen = self._evaluate(game, networks._replace(generator=generator), local, batch, players)
         values = seen.values.new_zeros(self._generators.total, self._critics.total)
         values[:, own] = seen.values
@@ -81,6 +77,7 @@ class ShardedFeedback:
 
         def everyone(params: Params, latent: Tensor) -> Tensor:
             own = stacked(params, latent[self._generators.cut])
-            return _Everyone.apply(own, self._generators, self._group, self._traffic)  # type: ignore[no-any-return]
+            samples: Tensor = _Everyone.apply(own, self._generators, self._group, self._traffic)  # type: ignore[no-untyped-call]
+            return samples
 
         return everyone
