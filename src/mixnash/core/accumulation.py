@@ -112,8 +112,8 @@ def micro_batches(batch: Batch, count: int, together: int = 1) -> list[Batch]:
 
 def _part(batch: Batch, real: Share, generated: Share, together: int, parts: int) -> Batch:
     """The own units of `together` samples each."""
-    own_real = slice(real.first * together, (real.first + real.count) * together)
-    own = slice(generated.first * together, (generated.first + generated.count) * together)
+    own_real = slice(real.first * together, (real.first + real.size) * together)
+    own = slice(generated.first * together, (generated.first + generated.size) * together)
     draws = batch.augmentation
     return batch._replace(
         real=batch.real[:, own_real],
@@ -124,8 +124,8 @@ def _part(batch: Batch, real: Share, generated: Share, together: int, parts: int
         augmentation=None
         if draws is None
         else AugmentationDraws(draws.real[:, own_real], draws.generated[:, own], draws.anchor[:, own]),
-        real_share=batch.real_share * (parts * real.count / real.total),
-        generated_share=batch.generated_share * (parts * generated.count / generated.total),
+        real_share=batch.real_share * (parts * real.size / real.total),
+        generated_share=batch.generated_share * (parts * generated.size / generated.total),
     )
 
 

@@ -11,10 +11,13 @@ from typing import final
 import torch
 from torch import Tensor
 
+from mixnash.core.normals import FACTORS, INCREMENT, SHIFTS, keyed_normals
 from mixnash.core.shares import Share
 from mixnash.core.types import Params, Player
 
 _MASK = (1 << 64) - 1
+_COUNTER = 8
+"""Bytes of a counter in a generator's state."""
 
 
 @enum.unique
@@ -42,12 +45,11 @@ def mix_key(*key: int) -> int:
     References:
         Steele, Lea, Flood, 2014, Fast splittable pseudorandom number generators, OOPSLA, Figure 16.
     """
-    state = 0x9E3779B97F4A7C15
+    state = INCREMENT
     for part in key:
-        state = (state + (part & _MASK) + 0x9E3779B97F4A7C15) & _MASK
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
-        state ^= state >> 31
+        state = (state + (part & _MASK) + INCREMENT) & _MASK
+        for shift, factor in zip(SHIFTS, (*FACTORS, 1), strict=True):
+            state = ((state ^ (state >> shift)) * factor) & _MASK
     return state >> 1
 
 
@@ -63,9 +65,11 @@ def stream(device: torch.device, *key: int) -> torch.Generator:
 
 @final
 class ParticleNoise(torch.Generator):
-    """Noise for the positions of one player's particles: the n-th draw of particle k is a function of (key, n, k).
+    """Noise for the positions of one player's particles: a number of the n-th draw is a function of the key, n, the
+    particle and the number's place in the particle.
 
-    So it is the same whichever process owns the particle. As a plain generator it is the stream of the key.
+    So it is the same whichever process owns the particle, see `core.normals`. As a plain generator it is the stream
+    of the key.
 
     Args:
         device: where the draws are to be made.
@@ -76,7 +80,7 @@ class ParticleNoise(torch.Generator):
     def __new__(cls, device: torch.device, key: tuple[int, ...], share: Share) -> "ParticleNoise":
         """A generator of torch, which is initialised here."""
         del key, share
-        return super().__new__(cls, device)
+        return super().__new__(cls, device)  # type: ignore[call-arg] # torch's stubs call this method __init__
 
     def __init__(self, device: torch.device, key: tuple[int, ...], share: Share) -> None:
         del device
@@ -87,17 +91,23 @@ class ParticleNoise(torch.Generator):
         self._key = key
 
     def normals(self, params: Params) -> Params:
-        """Standard normal noise in the shapes of `params`, leaves [count, ...] of the own particles."""
+        """Standard normal noise in the shapes of `params`, leaves [size, ...] of the own particles."""
         names = sorted(params)
         sizes = [params[name][0].numel() for name in names]
-        like = params[names[0]]
-        rows = torch.empty(len(like), sum(sizes), dtype=like.dtype, device=like.device)
-        rng = torch.Generator(device=self.device)
-        for k, row in enumerate(rows):  # one draw of all its numbers per particle, whatever the number of leaves
-            row.normal_(generator=rng.manual_seed(mix_key(*self._key, self.draws, self.share.first + k)))
+        rows = keyed_normals(mix_key(*self._key, self.draws), self.share, sum(sizes), params[names[0]])
         self.draws += 1
-        leaves: list[Tensor] = list(rows.split(sizes, dim=1))
+        leaves = rows.split_with_sizes(sizes, dim=1)
         return {name: leaf.reshape(params[name].shape) for name, leaf in zip(names, leaves, strict=True)}
+
+    def get_state(self) -> Tensor:
+        """What `set_state` needs to make the same draws again, those per particle included."""
+        return torch.cat([super().get_state(), torch.tensor([self.draws]).view(torch.uint8)])
+
+    def set_state(self, new_state: Tensor) -> "ParticleNoise":
+        """Go back to, or on from, where `get_state` was called."""
+        super().set_state(new_state[:-_COUNTER].clone())
+        self.draws = int(new_state[-_COUNTER:].clone().view(torch.int64))
+        return self
 
 
 @final
@@ -114,13 +124,11 @@ class StepNoise(torch.Generator):
     def __new__(cls, device: torch.device, key: tuple[int, ...], shares: Mapping[Player, Share]) -> "StepNoise":
         """A generator of torch, which is initialised here."""
         del key, shares
-        return super().__new__(cls, device)
+        return super().__new__(cls, device)  # type: ignore[call-arg] # torch's stubs call this method __init__
 
     def __init__(self, device: torch.device, key: tuple[int, ...], shares: Mapping[Player, Share]) -> None:
         self.manual_seed(mix_key(*key))
-        self._of = {
-            player: ParticleNoise(device, (*key, index), shares[player]) for index, player in enumerate(Player)
-        }
+        self._of = {player: ParticleNoise(device, (*key, index), shares[player]) for index, player in enumerate(Player)}
 
     def of(self, player: Player) -> ParticleNoise:
         """The noise of a player's particles; the same object at every call."""
@@ -128,15 +136,16 @@ class StepNoise(torch.Generator):
 
     def get_state(self) -> Tensor:
         """What `set_state` needs to make the same draws again, those per particle included."""
-        draws = torch.tensor([one.draws for one in self._of.values()], dtype=torch.int64)
-        return torch.cat([super().get_state(), draws.view(torch.uint8)])
+        return torch.cat([super().get_state(), *(one.get_state() for one in self._of.values())])
 
-    def set_state(self, new_state: Tensor) -> None:
+    def set_state(self, new_state: Tensor) -> "StepNoise":
         """Go back to, or on from, where `get_state` was called."""
-        counters = 8 * len(self._of)
-        super().set_state(new_state[:-counters].clone())
-        for one, draws in zip(self._of.values(), new_state[-counters:].clone().view(torch.int64), strict=True):
-            one.draws = int(draws)
+        sizes = [len(one.get_state()) for one in self._of.values()]
+        own, *others = new_state.split_with_sizes([len(new_state) - sum(sizes), *sizes])
+        super().set_state(own.clone())
+        for one, state in zip(self._of.values(), others, strict=True):
+            one.set_state(state)
+        return self
 
 
 def noise_of(rng: torch.Generator, player: Player) -> torch.Generator:

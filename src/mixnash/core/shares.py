@@ -6,16 +6,16 @@ from mixnash.core.errors import require
 
 
 class Share(NamedTuple):
-    """The particles `first` to `first + count - 1` of `total`."""
+    """The particles `first` to `first + size - 1` of `total`."""
 
     first: int
-    count: int
+    size: int
     total: int
 
     @property
     def cut(self) -> slice:
         """The own rows of something with a row per particle of the whole population."""
-        return slice(self.first, self.first + self.count)
+        return slice(self.first, self.first + self.size)
 
 
 def share_of(total: int, parts: int, index: int) -> Share:

@@ -78,8 +78,8 @@ class StepDraws:
             mix[generated_share.cut].transpose(0, 1),
             augmentation,
             self._step if self._training else None,
-            self._world_size * real_share.count / real_share.total,
-            self._world_size * generated_share.count / generated_share.total,
+            self._world_size * real_share.size / real_share.total,
+            self._world_size * generated_share.size / generated_share.total,
         )
 
     def _augmentation_draws(self, generated: Share, real: Share, device: torch.device) -> AugmentationDraws | None:
@@ -111,7 +111,7 @@ class StepDraws:
         if self._is_whole:
             return paired(held, self._generators, generated.total)[:, generated.cut]
         # Each process pairs its even part with its own real samples as one process would.
-        return paired(held, self._generators, generated.count)
+        return paired(held, self._generators, generated.size)
 
 
 def paired(real: Tensor, generators: int, samples: int) -> Tensor:

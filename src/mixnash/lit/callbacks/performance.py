@@ -130,7 +130,7 @@ def _own_samples(batch: Tensor, module: AbstractGAN, trainer: pl.Trainer) -> int
     if not module.datamodule.whole_batches:
         return draws * held
     mesh = mesh_of(trainer)
-    return draws * share_of(held, mesh.data_ranks, mesh.data_index).count
+    return draws * share_of(held, mesh.data_ranks, mesh.data_index).size
 
 
 def _memory(device: torch.device) -> float:

@@ -40,15 +40,15 @@ def gather_rows(rows: Tensor, share: Share, group: dist.ProcessGroup, traffic: T
     Shares differ by at most one row: the shorter ones travel with a row of padding.
     """
     parts = dist.get_world_size(group)
-    longest = share_of(share.total, parts, 0).count
+    longest = share_of(share.total, parts, 0).size
     padded = rows.new_zeros(longest, *rows.shape[1:])
-    padded[: share.count] = rows
+    padded[: share.size] = rows
     everyone = rows.new_empty(parts, longest, *rows.shape[1:])
     with answered(), traffic.exchange(padded.numel() * padded.element_size()):
         dist.all_gather(list(everyone.unbind()), padded, group=group)
     if share.total == parts * longest:
         return everyone.flatten(0, 1)
-    counts = [share_of(share.total, parts, part).count for part in range(parts)]
+    counts = [share_of(share.total, parts, part).size for part in range(parts)]
     return torch.cat([everyone[part, :count] for part, count in enumerate(counts)])
 
 
@@ -82,7 +82,7 @@ def collect_rows(rows: Tensor, share: Share, group: dist.ProcessGroup) -> Tensor
         whole[share.cut] = rows.cpu()
         for part in range(1, parts):
             other = share_of(share.total, parts, part)
-            received = rows.new_empty(other.count, *rows.shape[1:])
+            received = rows.new_empty(other.size, *rows.shape[1:])
             dist.recv(received, group=group, group_src=part)
             whole[other.cut] = received.cpu()
     return whole
