@@ -115,4 +115,6 @@ def test_steps_of_convolutional_networks_do_not_wait(tmp_path):
 
 
 def test_a_log_step_is_noticed_to_wait(tmp_path):
-    assert "aten._local_scalar_dense.default" in watched(mixed_gan(DYNAMICS["alternating"]()), tmp_path, ring(), 1).found
+    assert (
+        "aten._local_scalar_dense.default" in watched(mixed_gan(DYNAMICS["alternating"]()), tmp_path, ring(), 1).found
+    )

@@ -57,10 +57,10 @@ def stream(device: torch.device, *key: int) -> torch.Generator:
     """A fresh generator on `device`, determined by `key` alone.
 
     Args:
-        device: where the draws are to be made.
+        device: where the draws are to be made; where tensors have no contents, any generator will do.
         *key: integers, the seed first; equal keys give equal streams, any difference an unrelated one.
     """
-    return torch.Generator(device=device).manual_seed(mix_key(*key))
+    return torch.Generator("cpu" if device.type == "meta" else device).manual_seed(mix_key(*key))
 
 
 @final

@@ -15,9 +15,10 @@ from mixnash.core.errors import require
 from mixnash.core.games.base import AbstractGame
 from mixnash.core.population import size
 from mixnash.core.random import Purpose, stream
-from mixnash.core.types import Networks, Params, Player, Profile
+from mixnash.core.types import BOTH, Networks, Params, Player, Profile
 from mixnash.data.base import CHUNK, AbstractDataModule, AbstractImageData
 from mixnash.lit.checkpoints import check_fits
+from mixnash.lit.draws import StepDraws
 from mixnash.lit.extractors import training_extractor
 from mixnash.lit.finite import FiniteGuard, check_positions
 from mixnash.lit.mixed_precision import without_autocast
@@ -25,6 +26,7 @@ from mixnash.lit.observation import Observer, check_held_out, first_of_validatio
 from mixnash.lit.parallel.strategy import mesh_of
 from mixnash.lit.parallel.traffic import Traffic
 from mixnash.lit.scores import training_metrics
+from mixnash.lit.step_memory import META, StepMemory, imagined, memory_of_evaluation, tensor_bytes
 
 GENERATED_AT_ONCE = 1 << 21
 """Most numbers in samples that are generated together: 2,674 grey images of 28 pixels a side, 682 of CIFAR-10."""
@@ -172,6 +174,21 @@ class AbstractGAN(pl.LightningModule, abc.ABC):
     def _chosen(self, params: Params, latent: Tensor, origin: Tensor, rows: Tensor) -> Tensor:
         """The samples of some rows of latents and origins."""
         return self._made(params, latent[rows], origin[rows])
+
+    def step_memory(self) -> StepMemory:
+        """What a training step takes on this process, found without making one.
+
+        Here by an evaluation of the game for both players, on top of positions, averages and two moments of each.
+        """
+        profile = imagined(self.profile(averaged=False))
+        samples = -(-self.datamodule.batch_size // mesh_of(self.trainer).data_ranks)
+        real = torch.empty(self.draws_per_step, samples, *self.event_shape, device=META)
+        particles = size(profile.generators)
+        latents = -(-real.shape[1] // particles)
+        draws = StepDraws(real, self.seed, 0, self.latent_dim, particles, latents, latents)
+        positions = [tensor_bytes(one.params.values()) for one in profile]
+        held = 3 * sum(positions) + positions[0] + tensor_bytes([real])
+        return memory_of_evaluation(self.game, self.networks, profile, draws(BOTH), held)
 
     def whole(self) -> AbstractContextManager[None]:
         """Within it, `profile` of the first process holds all particles; all processes must enter it together."""

@@ -27,8 +27,9 @@ class _Compiled:
             return self._function(params, inputs)
         except torch._dynamo.exc.TorchDynamoException as error:
             raise InvalidInputError(
-                f"torch.compile could not compile these networks here: {' '.join(str(error).split())[:200]}. On a CPU it needs a C++ compiler such as g++, on a GPU Triton. Install what is missing, or train with "
-                "--model.compile false: the results are the same."
+                f"torch.compile could not compile these networks here: {' '.join(str(error).split())[:200]}. On a CPU "
+                "it needs a C++ compiler such as g++, on a GPU Triton. Install what is missing, or train with "
+                "--model.compile false: the results are the same but for rounding."
             ) from error
 
 
@@ -61,9 +62,7 @@ def compiled(networks: Networks, backend: Backend = "inductor") -> Networks:
 def evaluated_on(networks: Networks, evaluate: Evaluate) -> Evaluate:
     """An evaluation that uses other functions of the same networks than it is given."""
 
-    def evaluated(
-        game: AbstractGame, given: Networks, profile: Profile, batch: Batch, players: Players
-    ) -> Feedback:
+    def evaluated(game: AbstractGame, given: Networks, profile: Profile, batch: Batch, players: Players) -> Feedback:
         del given
         return evaluate(game, networks, profile, batch, players)
 

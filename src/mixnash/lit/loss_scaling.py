@@ -100,8 +100,8 @@ class LossScale:
         if not good:
             require(
                 scale > LEAST,
-                f"Gradients in float16 overflow even with a loss scale of {scale:.2g}: what networks compute has grown too "
-                "large for it. Use --trainer.precision bf16-mixed, or lower the step sizes.",
+                f"Gradients in float16 overflow even with a loss scale of {scale:.2g}: what networks compute has grown "
+                "too large for it. Use --trainer.precision bf16-mixed, or lower the step sizes.",
             )
             self._state = LossScaleState(scale / 2, 0)
         elif steps + 1 == GROWTH_INTERVAL:

@@ -1,41 +1,50 @@
 """GANs over mixed strategies: any game, dynamics, rules and populations."""
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, final
 
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
+from mixnash.core.accumulation import Accumulated
 from mixnash.core.augmentations.base import AbstractAugmentation
 from mixnash.core.dynamics.base import AbstractDynamics
 from mixnash.core.errors import require
-from mixnash.core.feedback import Evaluate, GameOracle, feedback
+from mixnash.core.feedback import Evaluate, feedback
 from mixnash.core.games.augmented import AugmentedGame
 from mixnash.core.games.base import AbstractGame
 from mixnash.core.games.packed import PackedGame, packed_shape
-from mixnash.core.population import effective_size, entropy, make_population, stack
-from mixnash.core.random import Purpose, StepNoise, stream
-from mixnash.core.sampled_oracle import SampledOracle
+from mixnash.core.population import make_population, stack
 from mixnash.core.sections import section
 from mixnash.core.tree import Leaf, flatten, unflatten
-from mixnash.core.types import Batch, Feedback, Networks, Params, Player, Point, Population, Profile, RuleState
+from mixnash.core.types import Batch, Feedback, Networks, Params, Player, Point, Profile, RuleState
 from mixnash.lit.base import AbstractGAN
 from mixnash.lit.compiled import compiled, evaluated_on
-from mixnash.lit.draws import StepDraws, has_uneven_shares, paired, shuffled
+from mixnash.lit.draws import paired, shuffled
 from mixnash.lit.finite import FiniteGuard
 from mixnash.lit.gradient_norms import draw_norms, gradient_norms, norm_metrics
+from mixnash.lit.imagined_training import ImaginedTraining
 from mixnash.lit.memory import check_copies_fit
-from mixnash.lit.mixed_checks import check_counts, check_pairs, check_sampled, check_separable, check_unwrapped
+from mixnash.lit.mixed_checks import (
+    check_counts,
+    check_pairs,
+    check_sampled,
+    check_separable,
+    check_splittable,
+    check_unwrapped,
+)
 from mixnash.lit.mixed_precision import NetworkPrecision, precision_of
-from mixnash.lit.parallel.mesh import Mesh
+from mixnash.lit.parallel.holdings import Holdings
 from mixnash.lit.parallel.ownership import Ownership
 from mixnash.lit.parallel.strategy import mesh_of
 from mixnash.lit.particles import AveragedParams, ParticleStore
 from mixnash.lit.reduce import combine
+from mixnash.lit.step_memory import StepMemory, fitting_parts
+from mixnash.lit.step_metrics import step_metrics
 from mixnash.lit.step_optimizer import StepOptimizer
+from mixnash.lit.step_oracles import StepOracles, default_samples, most_parts
 from mixnash.networks.base import AbstractCritic, AbstractGenerator, functions_of, newly_made, parameters_of
 
 STATE = "mixnash_state"
@@ -69,10 +78,13 @@ class MixedGAN(AbstractGAN):
         augmentation: changes all samples, real and generated, before critics see them in training, see
             `AugmentedGame`; evaluation is without it. None for none.
         compile: whether networks go through `torch.compile` in training, see `lit.compiled`.
+        memory_limit: GiB that a step may take on one device, positive; evaluations are split into as many micro-batches
+            and chunks of critics as that needs, see `Accumulated`. None evaluates at once, however much it takes.
 
     Raises:
         InvalidInputError: when a count is below 1, the decay outside [0, 1), more players are sampled than there are,
-            what is to be augmented is no image, or a critic of several generators normalises by batches.
+            what is to be augmented is no image, a critic of several generators normalises by batches, or a network
+            does whose batches are to be split.
     """
 
     def __init__(
@@ -93,6 +105,7 @@ class MixedGAN(AbstractGAN):
         seed: int = 0,
         augmentation: AbstractAugmentation | None = None,
         compile: bool = False,
+        memory_limit: float | None = None,
     ) -> None:
         super().__init__()
         check_counts(
@@ -115,6 +128,10 @@ class MixedGAN(AbstractGAN):
         generators = [generator(event_shape) for _ in range(num_generators)]
         critics = [critic(critic_shape) for _ in range(num_critics)]
         check_pairs(critics[0], num_generators)
+        if memory_limit is not None:
+            require(memory_limit > 0, f"memory_limit must be a positive number of GiB, found {memory_limit}.")
+            check_splittable(generators[0], critics[0])
+        self._memory_limit, self._parts = memory_limit, (1, 1)
         self._latent_dim = generators[0].latent_dim
         self._networks = Networks(functions_of(generators[0]), functions_of(critics[0]))
         self._trained_networks = compiled(self._networks) if compile else self._networks
@@ -126,8 +143,7 @@ class MixedGAN(AbstractGAN):
         self._saved_state: dict[str, Leaf] | None = None
         self._saved_precision: dict[str, Any] = {}
         self._guard = FiniteGuard()
-        self._own = Ownership(Mesh(), num_generators, num_critics, self.traffic)
-        self._whole: Mapping[bool, Profile] | None = None
+        self._holdings = Holdings(self.generators, self.critics, self.averaged, self.traffic)
         self.evaluate: Evaluate = feedback
         """How steps evaluate the game; to be wrapped by those who count."""
 
@@ -168,16 +184,13 @@ class MixedGAN(AbstractGAN):
         """
         super().setup(stage)
         mesh = mesh_of(self.trainer)
-        if mesh.particle_ranks > 1 and not self._own.is_partial:
+        if mesh.particle_ranks > 1:
             check_separable(self._dynamics, self._sampled)
-            generators, critics = len(self.generators.log_weights), len(self.critics.log_weights)
-            self._own = Ownership(mesh, generators, critics, self.traffic)
-            for player, stores in self._stores().items():
-                for store in stores:
-                    store.keep(self._own.shares[player])
+            self._holdings.share_out(mesh)
 
-    def _stores(self) -> dict[Player, tuple[ParticleStore | AveragedParams, ...]]:
-        return {Player.GENERATOR: (self.generators, self.averaged), Player.CRITIC: (self.critics,)}
+    @property
+    def _own(self) -> Ownership:
+        return self._holdings.own
 
     def everyones(self, player: Player, rows: Tensor) -> Tensor:
         """Gathered from the processes that own them."""
@@ -190,30 +203,13 @@ class MixedGAN(AbstractGAN):
         made = self._made(params, latent, origin, self._own.shares[Player.GENERATOR].first)
         return self._own.completed(made)[rows]
 
-    @contextmanager
-    def whole(self) -> Iterator[None]:
+    def whole(self) -> AbstractContextManager[None]:
         """Bring all particles to the first process for a while."""
-        if self._own.is_partial:
-            raw, averaged = self.profile(averaged=False), self.profile(averaged=True)
-            critics = self._brought(Player.CRITIC, raw.critics)
-            self._whole = {
-                mean: Profile(self._brought(Player.GENERATOR, one.generators), critics)
-                for mean, one in ((False, raw), (True, averaged))
-            }
-        yield
-        self._whole = None
-
-    def _brought(self, player: Player, population: Population) -> Population:
-        return population._replace(params=self._own.whole_params(player, population.params, self.device))
+        return self._holdings.whole(self.device)
 
     def profile(self, averaged: bool) -> Profile:
         """Both mixed strategies, the generators' positions averaged or raw; of positions, those that are here."""
-        if self._whole is not None:
-            return self._whole[averaged]
-        generators = self.generators.population()
-        if averaged:
-            generators = Population(self.averaged.params(), generators.log_weights)
-        return Profile(generators, self.critics.population())
+        return self._holdings.profile(averaged)
 
     def generate(self, params: Params, latent: Tensor) -> Tensor:
         """One generator on latents [n, latent_dim]."""
@@ -243,11 +239,11 @@ class MixedGAN(AbstractGAN):
         return StepOptimizer(self.parameters())
 
     def on_fit_start(self) -> None:
-        """Build the dynamics' state where the parameters are, or restore the saved one."""
-        counts = {"batch_size": self.datamodule.batch_size, **self._sample_counts()}
-        self.datamodule.whole_batches = has_uneven_shares(counts, mesh_of(self.trainer).data_ranks, self._packing)
-        profile = Profile(self.generators.population(), self.critics.population())
+        """Build the dynamics' state where the parameters are, or restore the saved one, and see that steps fit."""
+        self.datamodule.whole_batches = self._oracles.cuts_batches
+        profile = self.profile(averaged=False)
         check_copies_fit(self._dynamics, profile, self.device)
+        self._parts = self._fitting_parts()
         self._precision = precision_of(self.trainer)
         self._precision.load_state_dict(self._saved_precision)
         self._state = self._dynamics.init(profile)
@@ -255,6 +251,49 @@ class MixedGAN(AbstractGAN):
             owners = self._own.owners(self._dynamics, profile)
             self._state = unflatten(self._state, self._own.cut(self._saved_state, owners))
             self._saved_state = None
+
+    @property
+    def _oracles(self) -> StepOracles:
+        """What all steps have in common."""
+        mesh, data, (generators, _) = mesh_of(self.trainer), self.datamodule, self._holdings.counts
+        share = default_samples(data.batch_size, generators, self._packing)
+        return StepOracles(
+            self._game,
+            self.seed,
+            self._latent_dim,
+            generators,
+            self._generator_samples or share,
+            self._critic_samples or share,
+            data.batch_size,
+            self._sampled,
+            self._augmentation_draws,
+            self._packing,
+            mesh.data_index,
+            mesh.data_ranks,
+            self._own.shares,
+        )
+
+    def _fitting_parts(self) -> tuple[int, int]:
+        if self._memory_limit is None:
+            return 1, 1
+        most = most_parts(self._oracles, self._holdings.counts[1], mesh_of(self.trainer).particle_ranks)
+        return fitting_parts(self._memory_of, self._memory_limit, *most)
+
+    def step_memory(self) -> StepMemory:
+        """By steps on tensors without contents, in the parameters' precision."""
+        return self._memory_of(*self._parts)
+
+    def _memory_of(self, micro_batches: int, critic_chunks: int) -> StepMemory:
+        training = ImaginedTraining(
+            self._dynamics,
+            self._oracles,
+            self._networks,
+            self.profile(averaged=False),
+            self._own,
+            self.event_shape,
+            self.draws_per_step,
+        )
+        return training.memory(Accumulated(micro_batches, critic_chunks))
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
         """One step of the dynamics on real samples [draws, B, *event]."""
@@ -265,30 +304,16 @@ class MixedGAN(AbstractGAN):
             optimizer.step(closure=lambda: self._advance(batch))
 
     def _advance(self, real: Tensor) -> None:
-        step, mesh = self.global_step, mesh_of(self.trainer)
-        draws = StepDraws(
-            real,
-            self.seed,
-            step,
-            self._latent_dim,
-            len(self.generators.log_weights),
-            **self._sample_counts(),
-            rank=mesh.data_index,
-            world_size=mesh.data_ranks,
-            augmentation=self._augmentation_draws,
-            training=True,
-            is_whole=self.datamodule.whole_batches,
-            packing=self._packing,
-        )
+        step, oracles = self.global_step, self._oracles
         plain, fast = (self._precision.around(one) for one in (self._networks, self._trained_networks))
-        evaluate = self._precision.watched(evaluated_on(fast, self._own.evaluated(self.evaluate)))
-        exact = GameOracle(self._game, plain, draws, self._combined_and_watched, evaluate)
-        oracle = SampledOracle(exact, *self._sampled, stream(self.device, self.seed, Purpose.OPPONENTS, step))
-        rng = StepNoise(self.device, (self.seed, Purpose.POSITION_NOISE, step), self._own.shares)
+        evaluate = self._own.evaluated(Accumulated(*self._parts, self.evaluate))
+        evaluate = self._precision.watched(evaluated_on(fast, evaluate))
+        oracle = oracles.oracle(real, step, plain, evaluate, self._combined_and_watched)
+        rng = oracles.noise(self.device, step)
         before = self._state
         with section("dynamics"):
             self._state, seen = self._dynamics.step(before, oracle, rng)
-        if not self._precision.accepts(mesh, self.traffic):
+        if not self._precision.accepts(mesh_of(self.trainer), self.traffic):
             self._state = before
         profile = self._dynamics.profile(self._state)
         self.generators.assign(profile.generators)
@@ -306,34 +331,13 @@ class MixedGAN(AbstractGAN):
         self._guard.watch(self.global_step, combined.values, combined.critic_losses)
         return combined
 
-    def _sample_counts(self) -> dict[str, int]:
-        packs = math.ceil(self.datamodule.batch_size / (len(self.generators.log_weights) * self._packing))
-        share = packs * self._packing
-        return {
-            "generator_samples": self._generator_samples or share,
-            "critic_samples": self._critic_samples or share,
-        }
-
     def _log_step(self, seen: Feedback) -> None:
         profile = self._dynamics.profile(self._state)
-        p, q = profile.generators.log_weights.exp(), profile.critics.log_weights.exp()
         positions = Point(profile.generators.params, profile.critics.params)
         norms = {player: self.everyones(player, own) for player, own in gradient_norms(seen, positions).items()}
         draw_norms(norms, self.trainer.loggers, self.global_step + 1)
-        self.log_dict(
-            {
-                "loss/generators": p @ seen.generator_losses,
-                "loss/critics": q @ seen.critic_losses,
-                "payoff/mean": p @ seen.values @ q,
-                "payoff/spread": seen.values.amax() - seen.values.amin(),
-                "weights/generator_entropy": entropy(profile.generators.log_weights),
-                "weights/generator_effective_size": effective_size(profile.generators.log_weights),
-                "weights/critic_entropy": entropy(profile.critics.log_weights),
-                "weights/critic_effective_size": effective_size(profile.critics.log_weights),
-                **{f"rules/{name}": value for name, value in self._dynamics.diagnostics(self._state).items()},
-                **norm_metrics(norms),
-            }
-        )
+        self.log_dict(step_metrics(profile, seen) | norm_metrics(norms))
+        self.log_dict({f"rules/{name}": value for name, value in self._dynamics.diagnostics(self._state).items()})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the dynamics' state; refuse to save a run that is no longer finite.
@@ -342,21 +346,11 @@ class MixedGAN(AbstractGAN):
             NonFiniteError: naming player, particle and step.
         """
         super().on_save_checkpoint(checkpoint)
-        checkpoint["state_dict"] = self._own.collected(checkpoint["state_dict"], self._owners())
+        checkpoint["state_dict"] = self._own.collected(checkpoint["state_dict"], self._holdings.owners())
         if self._state is not None:
             owners = self._own.owners(self._dynamics, self.profile(averaged=False))
             checkpoint[STATE] = self._own.collected(flatten(self._state), owners)
             checkpoint[PRECISION] = self._precision.state_dict()
-
-    def _owners(self) -> dict[str, Player]:
-        """Whose particles the rows of this module's tensors are."""
-        names = {id(store): name for name, store in self.named_children()}
-        return {
-            f"{names[id(store)]}.{leaf}": player
-            for player, stores in self._stores().items()
-            for store in stores
-            for leaf in store.positions()
-        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the dynamics' state until the device is known.
@@ -369,7 +363,7 @@ class MixedGAN(AbstractGAN):
             "The checkpoint holds no dynamics state, so training cannot go on from it: give one that `train.py fit` "
             "wrote. Distilled and reweighted checkpoints are for evaluation and sampling.",
         )
-        checkpoint["state_dict"] = self._own.cut(checkpoint["state_dict"], self._owners())
+        checkpoint["state_dict"] = self._own.cut(checkpoint["state_dict"], self._holdings.owners())
         super().on_load_checkpoint(checkpoint)
         self._saved_state = checkpoint[STATE]
         self._saved_precision = checkpoint.get(PRECISION, {})

@@ -11,9 +11,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from mixnash.core.dynamics.base import AbstractDynamics
+from mixnash.core.errors import InvalidInputError
 from mixnash.core.feedback import Evaluate, feedback
 from mixnash.core.games.base import AbstractGame
-from mixnash.core.types import BOTH, AbstractOracle, Batch, Networks, Params, Population, Profile
+from mixnash.core.types import BOTH, AbstractOracle, Batch, Networks, Population, Profile
 
 GIBIBYTE = 2**30
 META = torch.device("meta")
@@ -27,18 +28,22 @@ class StepMemory(NamedTuple):
     """Between steps: positions, averages, states of rules and dynamics, the step's real samples."""
     peak: int
     """The most at any moment of a step, `held` included."""
+    is_bound: bool
+    """Whether a step takes at least so much, since only one of its evaluations could be looked at."""
 
     def __str__(self) -> str:
         """For people."""
-        return f"{_gibibytes(self.peak)} at the peak of a step, {_gibibytes(self.held)} between steps"
+        about = "at least" if self.is_bound else "about"
+        return f"{about} {in_words(self.peak)} at the peak of a step, {in_words(self.held)} of it between steps"
 
 
-def _gibibytes(count: int) -> str:
+def in_words(count: int) -> str:
+    """A number of bytes for people."""
     return f"{count / GIBIBYTE:.2f} GiB" if count >= GIBIBYTE / 10 else f"{count / 2**20:.1f} MiB"
 
 
 @final
-class MemoryTrace(TorchDispatchMode):
+class MemoryTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up the memory behind all tensors that operations return while it is active, and notes the most at once.
 
     Memory that several tensors share counts once, until the last of them is gone. What kernels use within an operation
@@ -46,7 +51,7 @@ class MemoryTrace(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now, self.peak = 0, 0
         """Bytes."""
         self._sizes: dict[int, int] = {}
@@ -78,24 +83,25 @@ class MemoryTrace(TorchDispatchMode):
         self.now -= self._sizes.pop(key)
 
 
-def without_contents(tensor: Tensor) -> Tensor:
-    """A tensor of the same shape and precision that takes no memory."""
-    return torch.empty_like(tensor, device=META, requires_grad=False)
-
-
 def imagined(profile: Profile) -> Profile:
     """Both players without contents."""
 
     def emptied(population: Population) -> Population:
-        params: Params = {name: without_contents(leaf) for name, leaf in population.params.items()}
-        return Population(params, without_contents(population.log_weights))
+        leaves = {name: torch.empty_like(leaf, device=META) for name, leaf in population.params.items()}
+        return Population(leaves, torch.empty_like(population.log_weights, device=META))
 
     return Profile(*(emptied(one) for one in profile))
 
 
+def tensor_bytes(tensors: Iterable[Tensor]) -> int:
+    """What lies behind some tensors, counting once what they share."""
+    storages = (tensor.untyped_storage() for tensor in tensors)
+    return sum({storage._cdata: storage.nbytes() for storage in storages}.values())
+
+
 def memory_of_steps(
     dynamics: AbstractDynamics,
-    profile: Profile,
+    players: Callable[[], Profile],
     other: Iterable[Tensor],
     oracle: Callable[[int], AbstractOracle],
     noise: Callable[[int], torch.Generator],
@@ -104,22 +110,22 @@ def memory_of_steps(
 
     Args:
         dynamics: whose step looks at no numbers, see `AbstractDynamics.is_separable`.
-        profile: both players, without contents.
+        players: makes both players, without contents; whoever else held them would keep their memory from being freed.
         other: tensors without contents that exist all the time, such as averages and real samples.
         oracle: that of a step, whose draws are without contents.
         noise: that of a step.
     """
     trace = MemoryTrace()
     with trace:
-        state = dynamics.init(profile)
+        profile = players()
         trace.hold(chain(_leaves(profile), other))
+        state = dynamics.init(profile)
+        del profile  # a step lets go of the players it began with
         for step in range(2):
             before = state
             state, seen = dynamics.step(before, oracle(step), noise(step))
-            # What a step leaves behind is gone before the next one begins.
-            del before, seen, profile
-            profile = dynamics.profile(state)
-    return StepMemory(trace.now, trace.peak)
+            del before, seen  # gone before the next step begins
+    return StepMemory(trace.now, trace.peak, is_bound=False)
 
 
 def memory_of_evaluation(
@@ -130,7 +136,7 @@ def memory_of_evaluation(
     held: int,
     evaluate: Evaluate = feedback,
 ) -> StepMemory:
-    """What an evaluation for both players takes on top of something else: for steps that cannot be made without numbers.
+    """What an evaluation for both players takes on top of what there is, for steps that cannot be made without numbers.
 
     Args:
         game: the game.
@@ -145,7 +151,42 @@ def memory_of_evaluation(
         trace.hold(_leaves(profile))
         positions = trace.now
         evaluate(game, networks, profile, batch, BOTH)
-    return StepMemory(held, held + trace.peak - positions)
+    return StepMemory(held, held + trace.peak - positions, is_bound=True)
+
+
+def fitting_parts(
+    estimate: Callable[[int, int], StepMemory], limit: float, most_micro_batches: int, most_critic_chunks: int
+) -> tuple[int, int]:
+    """How many micro-batches and chunks of critics make a step fit: as few as do, micro-batches first.
+
+    Args:
+        estimate: what a step takes with so many of both.
+        limit: GiB.
+        most_micro_batches: samples that can be apart.
+        most_critic_chunks: critics that can be apart.
+
+    Raises:
+        InvalidInputError: when even the smallest parts take more.
+    """
+    tried = [(count, 1) for count in _doubled(most_micro_batches)]
+    tried += [(most_micro_batches, count) for count in _doubled(most_critic_chunks)[1:]]
+    for parts in tried:
+        found = estimate(*parts)
+        if found.peak <= limit * GIBIBYTE:
+            return parts
+    raise InvalidInputError(
+        f"A step takes {found}, even where evaluations are split into {tried[-1][0]} micro-batches and {tried[-1][1]} "
+        f"chunks of critics, which is more than memory_limit={limit} GiB: give more, lower num_generators or "
+        "num_critics, or share the particles out with --trainer.strategy particle_parallel."
+    )
+
+
+def _doubled(most: int) -> list[int]:
+    """1, 2, 4 ... and the most itself."""
+    counts = [1]
+    while counts[-1] < most:
+        counts.append(min(2 * counts[-1], most))
+    return counts
 
 
 def _leaves(profile: Profile) -> Iterator[Tensor]:

@@ -9,8 +9,8 @@ from torch import Tensor
 from mixnash.core.rules.moments import AdamState
 from mixnash.core.types import Params
 
-FUSED_DEVICES = frozenset({"cpu", "cuda"})
-"""Where torch has the kernel, whatever its build."""
+FUSED_DEVICES = frozenset({"cpu", "cuda", "meta"})
+"""Where torch has the kernel, whatever its build; and where tensors without contents stand for such."""
 
 
 def can_fuse(params: Params, grads: Params) -> bool:

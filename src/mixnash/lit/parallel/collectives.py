@@ -37,8 +37,11 @@ def sum_over(flat: Tensor, group: dist.ProcessGroup, traffic: Traffic) -> None:
 def gather_rows(rows: Tensor, share: Share, group: dist.ProcessGroup, traffic: Traffic) -> Tensor:
     """All rows [total, ...] of which every process of a group holds its share [count, ...].
 
-    Shares differ by at most one row: the shorter ones travel with a row of padding.
+    Shares differ by at most one row: the shorter ones travel with a row of padding. Nothing travels where rows have no
+    contents.
     """
+    if rows.is_meta:
+        return rows.new_empty(share.total, *rows.shape[1:])
     parts = dist.get_world_size(group)
     longest = share_of(share.total, parts, 0).size
     padded = rows.new_zeros(longest, *rows.shape[1:])
@@ -56,15 +59,17 @@ def sum_rows(everyones: Tensor, share: Share, group: dist.ProcessGroup, traffic:
     """The own rows [count, ...] of the sum of everyone's [total, ...].
 
     Each process is sent its own rows and nothing else, and adds them up in the order of the processes, so that the sum
-    does not depend on how a backend orders its additions.
+    does not depend on how a backend orders its additions. Nothing is sent where rows have no contents.
     """
+    if everyones.is_meta:
+        return everyones.new_empty(share.size, *everyones.shape[1:])
     parts = dist.get_world_size(group)
-    counts = [share_of(share.total, parts, part).count for part in range(parts)]
-    received = everyones.new_empty(parts * share.count, *everyones.shape[1:])
-    elsewhere = (share.total - share.count) * (everyones[:1].numel() * everyones.element_size())
+    counts = [share_of(share.total, parts, part).size for part in range(parts)]
+    received = everyones.new_empty(parts * share.size, *everyones.shape[1:])
+    elsewhere = (share.total - share.size) * (everyones[:1].numel() * everyones.element_size())
     with answered(), traffic.exchange(elsewhere):
-        dist.all_to_all_single(received, everyones.contiguous(), [share.count] * parts, counts, group=group)
-    return received.unflatten(0, (parts, share.count)).sum(0)
+        dist.all_to_all_single(received, everyones.contiguous(), [share.size] * parts, counts, group=group)
+    return received.reshape(parts, share.size, *everyones.shape[1:]).sum(0)
 
 
 def collect_rows(rows: Tensor, share: Share, group: dist.ProcessGroup) -> Tensor | None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from mixnash.core.dynamics.base import AbstractDynamics
 from mixnash.core.errors import require
 from mixnash.core.feedback import Evaluate
+from mixnash.core.shares import Share, share_of
 from mixnash.core.tree import Leaf, flatten
 from mixnash.core.types import Params, Player, Population, Profile
 from mixnash.lit.parallel.collectives import collect_rows, gather_rows, sum_over
@@ -42,7 +43,7 @@ class Ownership:
             "needs one of both. Give particle_ranks a smaller number (see docs/scaling.md), use "
             "--trainer.strategy data_parallel, or raise num_generators or num_critics.",
         )
-        self._group, self._traffic = mesh.particle_group, traffic
+        self._group, self._traffic, self._ranks = mesh.particle_group, traffic, mesh.particle_ranks
         self._is_first_row = mesh.data_index == 0
         self.shares = {Player.GENERATOR: mesh.share(generators), Player.CRITIC: mesh.share(critics)}
         """The own particles of each player."""
@@ -52,11 +53,15 @@ class Ownership:
         """Whether some particles are elsewhere."""
         return self._group is not None
 
-    def evaluated(self, evaluate: Evaluate) -> Evaluate:
-        """An evaluation of the game on the own shares."""
+    def largest_shares(self) -> dict[Player, Share]:
+        """Those of the process that has the most particles."""
+        return {player: share_of(share.total, self._ranks, 0) for player, share in self.shares.items()}
+
+    def evaluated(self, evaluate: Evaluate, shares: Mapping[Player, Share] | None = None) -> Evaluate:
+        """An evaluation of the game on the own shares, or on others."""
         if self._group is None:
             return evaluate
-        generators, critics = self.shares.values()
+        generators, critics = (self.shares if shares is None else shares).values()
         return ShardedFeedback(generators, critics, self._group, self._traffic, evaluate)
 
     def everyones(self, player: Player, rows: Tensor) -> Tensor:
