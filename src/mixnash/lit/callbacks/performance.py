@@ -29,16 +29,17 @@ class Reading(NamedTuple):
     bytes_per_step: float
     """What it sent to others."""
     memory_gib: float
-    """The most that was allocated on its GPU, or what it occupies of the main memory now; NaN if not known."""
+    """The most that was allocated on its GPU so far, or what it occupies of the main memory now; NaN if not known."""
 
 
 @final
 class Performance(pl.Callback):
     """Logs a `Reading` of every process R at log steps, as `performance/rank_R/steps_per_second` and so on.
 
-    The time is that of training steps and of what callbacks do between them, such as checkpoints and searches for
-    deviations; evaluation and what comes with it are left out. The first numbers after a start include the time to
-    warm up. Processes exchange five numbers each at log steps; GPUs are waited for then and at no other time.
+    The time is that of training steps and of what callbacks do between them, such as searches for deviations or the
+    writing of a profile; evaluation and what comes with it, such as checkpoints, are left out. The first numbers after
+    a start include the time to warm up. Processes exchange five numbers each at log steps, and a wait for the others
+    in there counts as communication; GPUs are waited for then and at no other time.
     """
 
     def __init__(self) -> None:
@@ -91,7 +92,7 @@ class Performance(pl.Callback):
         if module.device.type == "cuda":
             torch.cuda.synchronize(module.device)
         self._stop()
-        traffic, seconds = module.traffic, max(self._seconds, 1e-9)
+        traffic, seconds, read_at = module.traffic, max(self._seconds, 1e-9), time.perf_counter()
         own = Reading(
             self._steps / seconds,
             self._samples / seconds,
@@ -100,26 +101,26 @@ class Performance(pl.Callback):
             _memory(module.device),
         )
         self._restart()
+        self._since = read_at  # from before the exchange: a process that waits in it for the others is no faster
         self._sent, self._waited = traffic.bytes_sent, traffic.seconds
         module.log_dict(
             {
                 f"performance/rank_{rank}/{name}": value
-                for rank, reading in enumerate(_everyones(own, trainer, module.device))
+                for rank, reading in enumerate(_everyones(own, trainer, module))
                 for name, value in reading._asdict().items()
                 if not math.isnan(value)
             }
         )
-        # Not after the exchange, which would hide how long this process waited for the others in it.
-        self._since = time.perf_counter()
 
 
-def _everyones(own: Reading, trainer: pl.Trainer, device: torch.device) -> list[Reading]:
+def _everyones(own: Reading, trainer: pl.Trainer, module: AbstractGAN) -> list[Reading]:
     """The readings of all processes, by rank."""
     if trainer.world_size == 1:
         return [own]
-    mine = torch.tensor(own, dtype=torch.float32, device=device)
+    mine = torch.tensor(own, dtype=torch.float32, device=module.device)
     everyone = mine.new_empty(trainer.world_size, len(own))
-    with answered():  # not by Lightning's strategies, which prepare for gradients and warn of it
+    # Not by Lightning's strategies, which prepare for gradients and warn of it. Its bytes are not the training's.
+    with answered(), module.traffic.exchange(0):
         dist.all_gather(list(everyone.unbind()), mine)
     return [Reading(*values) for values in everyone.tolist()]
 
