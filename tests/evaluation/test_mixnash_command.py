@@ -51,7 +51,9 @@ def test_other_commands_know_their_name_and_their_options(name, capsys):
     assert "--checkpoint FILE" in printed
 
 
-@pytest.mark.parametrize("words", [["--help"], ["evaluate", "--help"], ["sample", "--help"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], *([name, "--help"] for name in ("evaluate", "sample", "runs", "follow"))]
+)
 def test_help_does_not_wait_for_torch(words):
     program = (
         "import sys\nfrom mixnash.commands import main\n"

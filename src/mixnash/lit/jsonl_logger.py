@@ -40,8 +40,16 @@ class JsonLinesLogger(Logger):
             "seconds": round(time.monotonic() - self._start, 3),
         }
         line |= {name: float(value) for name, value in metrics.items() if name != "epoch"}
-        with self._path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        with self._path.open("ab") as file:
+            file.write(self._start_of_line(file.tell()) + json.dumps(line).encode() + b"\n")
+
+    def _start_of_line(self, size: int) -> bytes:
+        """The end of a line that a run cut short, as on a full disk, so that only this one is lost."""
+        if size == 0:
+            return b""
+        with self._path.open("rb") as file:
+            file.seek(size - 1)
+            return b"" if file.read(1) == b"\n" else b"\n"
 
     @rank_zero_only
     def log_hyperparams(self, params: object) -> None:

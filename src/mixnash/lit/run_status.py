@@ -76,17 +76,19 @@ def read_status(folder: Path) -> RunStatus | None:
         return _checked(found)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:  # text that is no JSON, or no text at all, is a ValueError
+    except (OSError, ValueError, RecursionError) as error:  # what is no JSON, or no text at all, is a ValueError
         raise InvalidInputError(f"'{path}' cannot be read: it is damaged or not a run's status ({error}).") from error
 
 
 def _checked(found: Any) -> RunStatus:
     require(isinstance(found, dict) and found.keys() == set(RunStatus._fields), "other entries than expected")
-    numbers, texts = ("step", "max_steps", "pid", "world_size"), ("state", "reason", "host", "started", "updated")
-    require(all(type(found[name]) is int for name in numbers), "some numbers are none")
+    least = {"step": 0, "max_steps": -1, "pid": 1, "world_size": 1}
+    texts = ("state", "reason", "host", "started", "updated")
+    require(all(type(found[name]) is int for name in least), "some numbers are none")
+    require(all(found[name] >= bound for name, bound in least.items()), "some numbers are too small")
     require(all(type(found[name]) is str for name in texts), "some texts are none")
     best = found["best"]
-    require(isinstance(best, dict) and all(isinstance(one, float | int) for one in best.values()), "figures are none")
+    require(isinstance(best, dict) and all(type(one) in {int, float} for one in best.values()), "figures are none")
     times = {name: datetime.fromisoformat(found[name]) for name in ("started", "updated")}
     require(all(one.tzinfo is not None for one in times.values()), "times without a zone")
     return RunStatus(**(found | times | {"state": State(found["state"])}))

@@ -58,7 +58,7 @@ def time_by_part(sections: Sequence[Interval], start: float, end: float) -> dict
         else:
             rest -= duration
         around.append(one)
-    return own | {REST: rest}
+    return {name: max(value, 0.0) for name, value in (own | {REST: rest}).items()}  # rounding may leave less than none
 
 
 def rounded_shares(times: Mapping[str, float]) -> dict[str, float]:

@@ -29,7 +29,8 @@ class StepProfiler(pl.Callback):
     first process shows its shares on the screen when training ends. Evaluations between the steps do not count.
 
     Recording slows the steps it records, those of many small operators by a few times, so shares tell more than
-    times. On GPUs it waits for the device around each part. The other steps, and results, are what they are without it.
+    times. Logging counts as much as log steps are among those recorded. On GPUs it waits for the device around each
+    part. The other steps, and results, are what they are without it.
 
     Args:
         skip: steps before anything happens, at least 0.
@@ -108,6 +109,8 @@ class StepProfiler(pl.Callback):
         del pl_module
         if trainer.is_global_zero and self._shares:
             print(f"{self._shares}\ntraces: {self._folder}")
+        elif trainer.is_global_zero:
+            warnings.warn("The run ended before all steps were recorded: there is no profile of it.", stacklevel=2)
 
     def close(self) -> None:
         """End what is open between two steps."""

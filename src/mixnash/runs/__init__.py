@@ -1,0 +1,1 @@
+"""`mixnash runs` and `mixnash follow`: what runs did and are doing, from the files that they write."""
