@@ -151,8 +151,9 @@ VECTOR_GAMES = {
     WeakMintyQuadratic: lambda: WeakMintyQuadratic(2.0, 0.3),
     WeirdSaddle: lambda: WeirdSaddle(),
 }
+FALLING = Polynomial(0.3, 0.5)
 POSITION_RULES = {
-    SGD: lambda step=Polynomial(0.3, 0.5): SGD(step),
+    SGD: lambda step=FALLING: SGD(step),
     Still: lambda: Still(),
     Momentum: lambda step=0.03: Momentum(step, -0.4),
     Adam: lambda step=0.03: Adam(step, 0.5, 0.8),

@@ -114,7 +114,7 @@ def problem_of(case):
 
 
 def without_networks(game, networks, profile, batch, players):
-    """Something like a game's answer, from positions and draws, at a tenth of the cost: rules and dynamics cannot tell."""
+    """Something like a game's answer, from positions and draws, at a tenth of the cost."""
     del game, networks
     own, other = (torch.stack([leaf.flatten(1).mean(1) for leaf in one.params.values()]).mean(0) for one in profile)
     own, other = own + batch.latent.mean((1, 2)), other + batch.real.mean()

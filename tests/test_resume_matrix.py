@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 
 from mixnash.core.dynamics.simultaneous import Simultaneous
 from plugins import over
@@ -19,9 +19,11 @@ from resume_matrix import (
     resumed_differs,
     takes_rules,
 )
+from resume_runs import both_ends, of_classes
+from training import assert_same
 
 PRODUCT = list(of_product())
-STEPS = 4
+STEPS = 3
 
 
 @pytest.fixture(autouse=True)
@@ -48,9 +50,27 @@ def test_every_dynamics_has_states_at_all_cuts_that_go_on_to_the_same_bits(plugi
             assert differences(straight[cut], path(case, 1, cut, straight[cut - 1])[0]) == [], (case, cut)
 
 
+@settings(max_examples=25)
 @given(cases(), cuts())
 def test_anything_that_can_be_played_goes_on_to_the_same_bits(case, cut):
     assert resumed_differs(case, *cut) == []
+
+
+RUNS = list(of_classes())
+
+
+def test_runs_hold_every_dynamics_and_every_rule():
+    played = [run.case for run in RUNS if run.case is not None]
+    ruled = [case for case in played if takes_rules(case.dynamics)]
+    assert [case.dynamics for case in played] == DYNAMICS
+    assert {rule for case in ruled for rule in case.positions} == set(POSITION_RULES)
+    assert {rule for case in ruled for rule in case.weights} == set(WEIGHT_RULES)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: run.other or run.case.dynamics.__name__)
+def test_run_of_the_trainer_that_is_cut_ends_as_the_one_that_is_not(run, tmp_path):
+    assert_same(*both_ends(run, tmp_path))
 
 
 def test_comparison_sees_one_bit_of_one_leaf():
