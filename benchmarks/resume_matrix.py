@@ -19,7 +19,7 @@ import hypothesis
 import torch
 from hypothesis import HealthCheck, settings
 
-from resume_matrix import cases, cuts, resumed_differs
+from resume_cases import cases, cuts, resumed_differs
 from resume_runs import both_ends, runs
 from training import assert_same
 

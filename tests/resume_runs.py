@@ -14,7 +14,7 @@ from mixnash.lit.callbacks.last_checkpoint import LastCheckpoint
 from mixnash.lit.callbacks.pictures import Pictures
 from mixnash.lit.mixed_gan import MixedGAN
 from plugins import make
-from resume_matrix import DYNAMICS, Case, cases, cuts, dynamics_of, of_product
+from resume_cases import DYNAMICS, Case, cases, cuts, dynamics_of, of_product
 from training import make_trainer, mgan, small_critic, small_generator, wgan
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 
 from mixnash.core.dynamics.simultaneous import Simultaneous
 from plugins import over
-from resume_matrix import (
+from resume_cases import (
     DYNAMICS,
     POSITION_RULES,
     SCHEDULES,
