@@ -151,24 +151,27 @@ VECTOR_GAMES = {
     WeakMintyQuadratic: lambda: WeakMintyQuadratic(2.0, 0.3),
     WeirdSaddle: lambda: WeirdSaddle(),
 }
+FALLING = Polynomial(0.3, 0.5)
 POSITION_RULES = {
-    SGD: lambda: SGD(Polynomial(0.3, 0.5)),
+    SGD: lambda step=FALLING: SGD(step),
     Still: lambda: Still(),
-    Momentum: lambda: Momentum(0.03, -0.4),
-    Adam: lambda: Adam(0.03, 0.5, 0.8),
-    OptimisticAdam: lambda: OptimisticAdam(0.03, 0.5, 0.8),
-    RMSProp: lambda: RMSProp(0.03, 0.9),
-    Langevin: lambda: Langevin(0.03, 0.2),
-    PreconditionedLangevin: lambda: PreconditionedLangevin(0.03, 0.2, 0.9, 0.1),
-    PerParticle: lambda: PerParticle(Adam(0.03, 0.5, 0.8), 0.5, 2.0),
-    StochasticGradientHMC: lambda: StochasticGradientHMC(0.03, 0.4, 0.2, 0.7),
+    Momentum: lambda step=0.03: Momentum(step, -0.4),
+    Adam: lambda step=0.03: Adam(step, 0.5, 0.8),
+    OptimisticAdam: lambda step=0.03: OptimisticAdam(step, 0.5, 0.8),
+    RMSProp: lambda step=0.03: RMSProp(step, 0.9),
+    Langevin: lambda step=0.03: Langevin(step, 0.2),
+    PreconditionedLangevin: lambda step=0.03: PreconditionedLangevin(step, 0.2, 0.9, 0.1),
+    PerParticle: lambda step=0.03: PerParticle(Adam(step, 0.5, 0.8), 0.5, 2.0),
+    StochasticGradientHMC: lambda step=0.03: StochasticGradientHMC(step, 0.4, 0.2, 0.7),
 }
+"""Those with a step size take another one, a number or a schedule."""
 WEIGHT_RULES = {
     Frozen: lambda: Frozen(),
-    EntropicMirrorDescent: lambda: EntropicMirrorDescent(0.3, 0.1),
+    EntropicMirrorDescent: lambda step=0.3: EntropicMirrorDescent(step, 0.1),
     FictitiousPlay: lambda: FictitiousPlay(2.5),
-    SoftmaxDescent: lambda: SoftmaxDescent(Adam(0.1, 0.5), 0.1),
+    SoftmaxDescent: lambda step=0.1: SoftmaxDescent(Adam(step, 0.5), 0.1),
 }
+"""Likewise."""
 SCHEDULES = {
     Constant: lambda: Constant(0.3),
     Exponential: lambda: Exponential(0.3, 0.9),
@@ -179,23 +182,23 @@ SCHEDULES = {
 }
 RULES = PlayerRules(Adam(0.05, 0.5), EntropicMirrorDescent(0.2)), PlayerRules(Langevin(0.05, 0.1), Frozen())
 DYNAMICS = {
-    Simultaneous: lambda: Simultaneous(*RULES),
-    Alternating: lambda: Alternating(*RULES, critic_steps=3),
-    Extragradient: lambda: Extragradient(*RULES),
-    BirthDeath: lambda: BirthDeath(Optimistic(*RULES), 2, 0.15, merge_radius=8.0, jitter=2.0),
-    ExactWeights: lambda: ExactWeights(Alternating(*RULES), EnumeratedSupports(), 1, 2, 0.6, 2),
-    Lookahead: lambda: Lookahead(Extragradient(*RULES), 2, 0.3),
-    Optimistic: lambda: Optimistic(*RULES, optimism=0.7),
-    PastExtragradient: lambda: PastExtragradient(*RULES),
-    ProximalPoint: lambda: ProximalPoint(*RULES, max_iterations=6),
-    Reflected: lambda: Reflected(*RULES),
+    Simultaneous: lambda rules=RULES: Simultaneous(*rules),
+    Alternating: lambda rules=RULES: Alternating(*rules, critic_steps=3),
+    Extragradient: lambda rules=RULES: Extragradient(*rules),
+    BirthDeath: lambda rules=RULES: BirthDeath(Optimistic(*rules), 2, 0.15, merge_radius=8.0, jitter=2.0),
+    ExactWeights: lambda rules=RULES: ExactWeights(Alternating(*rules), EnumeratedSupports(), 1, 2, 0.6, 2),
+    Lookahead: lambda rules=RULES: Lookahead(Extragradient(*rules), 2, 0.3),
+    Optimistic: lambda rules=RULES: Optimistic(*rules, optimism=0.7),
+    PastExtragradient: lambda rules=RULES: PastExtragradient(*rules),
+    ProximalPoint: lambda rules=RULES: ProximalPoint(*rules, max_iterations=6),
+    Reflected: lambda rules=RULES: Reflected(*rules),
     AdaptiveConicMirrorProx: lambda: AdaptiveConicMirrorProx(birth_interval=2, candidates=6),
-    ConicMirrorProx: lambda: ConicMirrorProx(*RULES, sweeps=3),
-    OpponentAveraging: lambda: OpponentAveraging(*RULES, replacement=Polynomial(1.0, 1.0), capacity=4),
-    SnapshotPlay: lambda: SnapshotPlay(*RULES, 3, 2, generator_steps=2, critic_steps=3, sampled=1),
-    MirrorLangevin: lambda: MirrorLangevin(*RULES, 3, 0.5, 0.7, co_evolving=False),
-    MirrorProxLangevin: lambda: MirrorProxLangevin(*RULES, 3, 0.5, 0.7),
-    DoubleOracle: lambda: DoubleOracle(Adam(0.05, 0.5), Langevin(0.05, 0.1), EnumeratedSupports(), 3, 0.1),
+    ConicMirrorProx: lambda rules=RULES: ConicMirrorProx(*rules, sweeps=3),
+    OpponentAveraging: lambda rules=RULES: OpponentAveraging(*rules, replacement=Polynomial(1.0, 1.0), capacity=4),
+    SnapshotPlay: lambda rules=RULES: SnapshotPlay(*rules, 3, 2, generator_steps=2, critic_steps=3, sampled=1),
+    MirrorLangevin: lambda rules=RULES: MirrorLangevin(*rules, 3, 0.5, 0.7, co_evolving=False),
+    MirrorProxLangevin: lambda rules=RULES: MirrorProxLangevin(*rules, 3, 0.5, 0.7),
+    DoubleOracle: lambda rules=RULES: DoubleOracle(rules[0].position, rules[1].position, EnumeratedSupports(), 3, 0.1),
     ExtragradientPlus: lambda: ExtragradientPlus(Polynomial(0.05, 0.5), 0.4),
     AdaptiveExtragradientPlus: lambda: AdaptiveExtragradientPlus(0.05, -0.3, 1.2),
     CurvatureExtragradientPlus: lambda: CurvatureExtragradientPlus(-0.3, 1.2, power_iterations=3),
@@ -203,6 +206,7 @@ DYNAMICS = {
     Consensus: lambda: Consensus(0.05, 0.3),
     Competitive: lambda: Competitive(0.05, 1e-6),
 }
+"""Those that move by rules take others in their place."""
 EVENT = [1, 8, 8]
 """The shape of the samples of these networks."""
 NETWORKS = {

@@ -145,12 +145,14 @@ def make_trainer(
     loggers: Sequence[Logger] = (),
     evaluate_every: int | None = None,
     log_every: int = 5,
+    precision: Any = "32-true",
 ) -> pl.Trainer:
     """A quiet trainer on one CPU process that counts steps, as the command's does."""
     return pl.Trainer(
         accelerator="cpu",
         devices=1,
         max_steps=steps,
+        precision=precision,
         callbacks=list(callbacks),
         logger=list(loggers),
         log_every_n_steps=log_every,
@@ -272,6 +274,7 @@ class PowerCut(pl.Callback):
 
 def assert_same(left: Any, right: Any, path: str = "") -> None:
     """Both trees of dictionaries, sequences, tensors and numbers are equal, bit for bit."""
+    assert type(left) is type(right), f"{path}: {left} and {right}"
     if isinstance(left, Tensor):
         assert torch.equal(left, right), f"{path}: {(left - right).abs().max()} apart"
     elif isinstance(left, dict):

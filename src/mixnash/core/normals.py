@@ -8,8 +8,8 @@ with the generator's finaliser h and increment gamma, all modulo :math:`2^{64}`.
 two such of 32 bits for float32; pairs of them become normal, :math:`\sqrt{-2 \log u}\, (\cos 2 \pi v, \sin 2 \pi v)`.
 
 Why not torch's generators, seeded once per particle: that takes a Python loop over particles, on a GPU a kernel for
-each of them, and makes a number depend on how many are drawn with it. One thread of a CPU needs 10 to 15 ns per number
-in float32 in place of 8 to 10, and 21 to 25 ns in float64 in place of 35 to 40 (4 to 64 particles of 50,000 to 500,000
+each of them, and makes a number depend on how many are drawn with it. One thread of a CPU needs 13 to 18 ns per number
+in float32 in place of 8 to 11, and 22 to 33 ns in float64 in place of 34 to 43 (4 to 64 particles of 50,000 to 500,000
 numbers; below that the calls count as much, 0.6 ms for 4 particles of 5,000). All devices make the same numbers, but
 for the rounding of logarithm, sine and cosine.
 

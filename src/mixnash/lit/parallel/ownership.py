@@ -94,6 +94,8 @@ class Ownership:
 
     def cut(self, tensors: Mapping[str, Leaf], owners: Owners) -> dict[str, Leaf]:
         """The own particles of tensors that hold all of them."""
+        if self._group is None:  # not every state has its particles in its rows: queues have their places there
+            return dict(tensors)
         return {
             name: leaf[self.shares[owners[name]].cut].clone() if isinstance(leaf, Tensor) and name in owners else leaf
             for name, leaf in tensors.items()
