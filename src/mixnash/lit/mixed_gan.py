@@ -28,7 +28,14 @@ from mixnash.lit.draws import StepDraws, has_uneven_shares, paired, shuffled
 from mixnash.lit.finite import FiniteGuard
 from mixnash.lit.gradient_norms import draw_norms, gradient_norms, norm_metrics
 from mixnash.lit.memory import check_copies_fit
-from mixnash.lit.mixed_checks import check_counts, check_pairs, check_sampled, check_separable, check_unwrapped
+from mixnash.lit.mixed_checks import (
+    check_counts,
+    check_pairs,
+    check_sampled,
+    check_separable,
+    check_shared_batch,
+    check_unwrapped,
+)
 from mixnash.lit.mixed_precision import NetworkPrecision, precision_of
 from mixnash.lit.parallel.mesh import Mesh
 from mixnash.lit.parallel.ownership import Ownership
@@ -37,6 +44,7 @@ from mixnash.lit.particles import AveragedParams, ParticleStore
 from mixnash.lit.reduce import combine
 from mixnash.lit.step_optimizer import StepOptimizer
 from mixnash.networks.base import AbstractCritic, AbstractGenerator, functions_of, newly_made, parameters_of
+from mixnash.networks.normalizations import mixes_samples
 
 STATE = "mixnash_state"
 """The key of the dynamics' state in a checkpoint."""
@@ -115,6 +123,7 @@ class MixedGAN(AbstractGAN):
         generators = [generator(event_shape) for _ in range(num_generators)]
         critics = [critic(critic_shape) for _ in range(num_critics)]
         check_pairs(critics[0], num_generators)
+        self._normalises_by_batches = any(mixes_samples(one) for one in (generators[0], critics[0]))
         self._latent_dim = generators[0].latent_dim
         self._networks = Networks(functions_of(generators[0]), functions_of(critics[0]))
         self._trained_networks = compiled(self._networks) if compile else self._networks
@@ -164,10 +173,11 @@ class MixedGAN(AbstractGAN):
         """Keep the particles that this process owns.
 
         Raises:
-            InvalidInputError: when particles cannot be shared out, or not to so many processes.
+            InvalidInputError: when particles cannot be shared out, or not to so many processes, or a batch cannot.
         """
         super().setup(stage)
         mesh = mesh_of(self.trainer)
+        check_shared_batch(mesh.data_ranks, self._normalises_by_batches)
         if mesh.particle_ranks > 1 and not self._own.is_partial:
             check_separable(self._dynamics, self._sampled)
             generators, critics = len(self.generators.log_weights), len(self.critics.log_weights)
@@ -200,8 +210,10 @@ class MixedGAN(AbstractGAN):
                 mean: Profile(self._brought(Player.GENERATOR, one.generators), critics)
                 for mean, one in ((False, raw), (True, averaged))
             }
-        yield
-        self._whole = None
+        try:
+            yield
+        finally:
+            self._whole = None
 
     def _brought(self, player: Player, population: Population) -> Population:
         return population._replace(params=self._own.whole_params(player, population.params, self.device))

@@ -41,8 +41,10 @@ def gather_rows(rows: Tensor, share: Share, group: dist.ProcessGroup, traffic: T
     """
     parts = dist.get_world_size(group)
     longest = share_of(share.total, parts, 0).count
-    padded = rows.new_zeros(longest, *rows.shape[1:])
-    padded[: share.count] = rows
+    padded = rows.contiguous()
+    if share.count < longest:
+        padded = rows.new_zeros(longest, *rows.shape[1:])
+        padded[: share.count] = rows
     everyone = rows.new_empty(parts, longest, *rows.shape[1:])
     with answered(), traffic.exchange(padded.numel() * padded.element_size()):
         dist.all_gather(list(everyone.unbind()), padded, group=group)
