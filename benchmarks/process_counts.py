@@ -2,14 +2,14 @@
 
     OMP_NUM_THREADS=1 python benchmarks/process_counts.py
 
-Every run is one of `train.py fit`, of 5 generators and 4 critics with learnt weights on batches of 30, so that nothing is
-shared out evenly. Reported are, against one process: the largest difference of an entry of any parameter, relative to
+Every run is one of `train.py fit`, of 5 generators and 4 critics with learnt weights on batches of 30, so that little
+is shared out evenly. Reported are, against one process: the largest difference of an entry of any parameter, relative to
 the largest entry of its tensor, of the log-weights, and of the evaluation's scores; in float32 and in float64.
 
 "sgd" moves by gradients as they are. "adam" divides them by their size: where a gradient is zero but for rounding, as
 that of a Wasserstein critic's last bias and of hidden units that are active on all samples, rounding becomes steps of
-full length. These parameters have no effect, so they are reported apart: "without effect" are tensors whose gradient is
-zero in exact arithmetic; what the critics do is compared by their scores up to a constant.
+full length in float32. Such parameters have no effect. So generators are reported apart as well, and critics by their
+scores up to a constant.
 """
 
 import argparse
@@ -35,6 +35,7 @@ ARMS = {
 }
 ADAM = {"class_path": "mixnash.core.rules.adam.Adam", "init_args": {"step_size": 1e-3, "beta1": 0.5, "beta2": 0.9}}
 SGD = {"class_path": "mixnash.core.rules.sgd.SGD", "init_args": {"step_size": 1e-2}}
+RULES = {"sgd": SGD, "adam": ADAM}
 WEIGHTS = {"class_path": "mixnash.core.rules.entropic.EntropicMirrorDescent", "init_args": {"step_size": 0.1}}
 
 
@@ -134,16 +135,18 @@ def compared(alone, other):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--rules", nargs="*", choices=RULES, default=list(RULES))
+    parser.add_argument("--precisions", nargs="*", default=["32-true", "64-true"])
     parser.add_argument("--output", type=Path, default=Path("runs/benchmarks/process_counts.json"))
     options = parser.parse_args()
     results = []
-    for rule, position in {"sgd": SGD, "adam": ADAM}.items():
-        for precision in ("32-true", "64-true"):
+    for rule in options.rules:
+        for precision in options.precisions:
             with tempfile.TemporaryDirectory() as folder:
                 runs = {
                     name: trained(
                         Path(folder) / str(number),
-                        position,
+                        RULES[rule],
                         options.steps,
                         processes,
                         [*words, f"--trainer.precision={precision}"],

@@ -4,11 +4,13 @@
 
 Everything takes turns within one run: one process alone, two in particle parallel, two in data parallel, and two that
 train independently of each other. The last is the machine's own limit: cores share caches and memory, so that two
-processes that exchange nothing may still not do twice the work of one. Reported are medians over rounds of the speed-up
-within a round, its range, the same by processor time (which others on the machine disturb less, and which leaves waiting
-out), bytes that one process contributes per step, and the share of the time in exchanges, waiting for the other process
-included. A step is one of `MixedGAN`: data, draws, dynamics, weights and moving average, without
-Lightning around it. `--widths` repeats particle parallel for other widths: what travels does not depend on them.
+processes that exchange nothing may still not do twice the work of one.
+
+Reported are medians over rounds of the speed-up within a round and its range; the same by processor time, which others
+on the machine disturb less, and which leaves waiting out; bytes that one process contributes per step, and the share of
+the time in exchanges, waiting for the other process included. A step is one of `MixedGAN`: data, draws, dynamics,
+weights and moving average, without Lightning around it. `--widths` repeats particle parallel for other widths: what
+travels does not depend on them.
 """
 
 import argparse
@@ -45,8 +47,13 @@ from mixnash.networks.base import functions_of, parameters_of
 from mixnash.networks.dcgan import DCGANCritic, DCGANGenerator
 from mixnash.networks.mlp import MLPCritic, MLPGenerator
 
-MLP = lambda shape, width: (MLPGenerator(shape, 2, width, 3), MLPCritic(shape, width, 3))
-DCGAN = lambda shape, width: (DCGANGenerator(shape, width=width), DCGANCritic(shape, width=width))
+
+def mlps(shape, width):
+    return MLPGenerator(shape, 2, width, 3), MLPCritic(shape, width, 3)
+
+
+def dcgans(shape, width):
+    return DCGANGenerator(shape, width=width), DCGANCritic(shape, width=width)
 
 
 class Problem(NamedTuple):
@@ -63,11 +70,11 @@ class Problem(NamedTuple):
     """In one turn."""
 
 
-PROBLEMS = {
-    "MLP K=16 L=16": Problem(16, 16, 256, (2,), MLP, 128, 10),
-    "MLP K=16 L=2": Problem(16, 2, 256, (2,), MLP, 128, 40),
-    "MLP K=16 L=1": Problem(16, 1, 256, (2,), MLP, 128, 60),
-    "DCGAN K=4 L=4": Problem(4, 4, 64, (1, 28, 28), DCGAN, 16, 2),
+PROBLEMS = {  # batches as in the experiments gaussians25 and cifar10_mixed
+    "MLP K=16 L=16": Problem(16, 16, 512, (2,), mlps, 128, 5),
+    "MLP K=16 L=2": Problem(16, 2, 512, (2,), mlps, 128, 20),
+    "MLP K=16 L=1": Problem(16, 1, 512, (2,), mlps, 128, 40),
+    "DCGAN K=4 L=4": Problem(4, 4, 128, (1, 28, 28), dcgans, 16, 2),
 }
 
 
