@@ -63,6 +63,21 @@ def check_separable(dynamics: AbstractDynamics, sampled: tuple[int | None, int |
     )
 
 
+def check_shared_batch(data_ranks: int, normalises_by_batches: bool) -> None:
+    """Refuse to share a batch out to processes where a network looks at several samples together.
+
+    Raises:
+        InvalidInputError: when one does: each process would normalise by its share, and the run would depend on how
+            many there are.
+    """
+    require(
+        data_ranks == 1 or not normalises_by_batches,
+        f"A network normalises by batches, so that a run whose batches {data_ranks} processes share out would not be "
+        "that of one process: use GroupNormalization or NoNormalization, or particle_parallel, which keeps "
+        "batches whole.",
+    )
+
+
 def check_unwrapped(game: AbstractGame) -> None:
     """Refuse games around the game, which arguments of their own make.
 

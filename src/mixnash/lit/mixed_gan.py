@@ -32,6 +32,7 @@ from mixnash.lit.mixed_checks import (
     check_pairs,
     check_sampled,
     check_separable,
+    check_shared_batch,
     check_splittable,
     check_unwrapped,
 )
@@ -46,6 +47,7 @@ from mixnash.lit.step_metrics import step_metrics
 from mixnash.lit.step_optimizer import StepOptimizer
 from mixnash.lit.step_oracles import StepOracles, default_samples, most_parts
 from mixnash.networks.base import AbstractCritic, AbstractGenerator, functions_of, newly_made, parameters_of
+from mixnash.networks.normalizations import mixes_samples
 
 STATE = "mixnash_state"
 """The key of the dynamics' state in a checkpoint."""
@@ -132,6 +134,7 @@ class MixedGAN(AbstractGAN):
             require(memory_limit > 0, f"memory_limit must be a positive number of GiB, found {memory_limit}.")
             check_splittable(generators[0], critics[0])
         self._memory_limit, self._parts = memory_limit, (1, 1)
+        self._normalises_by_batches = any(mixes_samples(one) for one in (generators[0], critics[0]))
         self._latent_dim = generators[0].latent_dim
         self._networks = Networks(functions_of(generators[0]), functions_of(critics[0]))
         self._trained_networks = compiled(self._networks) if compile else self._networks
@@ -180,10 +183,11 @@ class MixedGAN(AbstractGAN):
         """Keep the particles that this process owns.
 
         Raises:
-            InvalidInputError: when particles cannot be shared out, or not to so many processes.
+            InvalidInputError: when particles cannot be shared out, or not to so many processes, or a batch cannot.
         """
         super().setup(stage)
         mesh = mesh_of(self.trainer)
+        check_shared_batch(mesh.data_ranks, self._normalises_by_batches)
         if mesh.particle_ranks > 1:
             check_separable(self._dynamics, self._sampled)
             self._holdings.share_out(mesh)

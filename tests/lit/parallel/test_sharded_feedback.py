@@ -8,8 +8,9 @@ from mixnash.core.accumulation import Accumulated, micro_batches
 from mixnash.core.augmentations.colour import Colour
 from mixnash.core.augmentations.composed import Composed
 from mixnash.core.augmentations.cutout import Cutout
+from mixnash.core.dynamics.simultaneous import Simultaneous
 from mixnash.core.errors import InvalidInputError
-from mixnash.core.feedback import feedback
+from mixnash.core.feedback import GameOracle, feedback
 from mixnash.core.games.augmented import AugmentedGame
 from mixnash.core.games.constraints import GradientPenalty, SpectralNormalization, ZeroCentredPenalty
 from mixnash.core.games.hinge import Hinge
@@ -18,14 +19,18 @@ from mixnash.core.games.packed import PackedGame
 from mixnash.core.games.relativistic import Relativistic
 from mixnash.core.games.wasserstein import Wasserstein
 from mixnash.core.population import weights
+from mixnash.core.random import StepNoise
+from mixnash.core.rules.base import PlayerRules
+from mixnash.core.rules.entropic import EntropicMirrorDescent
 from mixnash.core.shares import share_of
 from mixnash.core.tree import flatten
 from mixnash.core.types import BOTH, CRITICS, GENERATORS, NOBODY, Feedback, Player
 from mixnash.lit.parallel.collectives import collect_rows, gather_rows, sum_rows
-from mixnash.lit.parallel.mesh import make_mesh
+from mixnash.lit.parallel.mesh import Mesh, make_mesh
 from mixnash.lit.parallel.ownership import Ownership
 from mixnash.lit.parallel.traffic import Traffic
 from mixnash.lit.reduce import combine
+from plugins import DYNAMICS, POSITION_RULES
 from problems import augmented_problem, gan_batch, mlp_problem, tanh_problem
 from process_groups import run_in
 
@@ -121,6 +126,45 @@ def check_traffic():
     assert traffic.bytes_sent == (longest + K - mine) * sample + 8 * (K * L + K + L)
 
 
+def moved(dynamics, problem, game, mesh, own, steps=3):
+    """The state of a dynamics after some steps on the same draws."""
+    batch = micro_batches(problem.batch, mesh.data_ranks)[mesh.data_index]
+    traffic = Traffic()
+    oracle = GameOracle(
+        game, problem.networks, lambda _: batch, lambda seen: combine(seen, mesh, traffic), own.evaluated(feedback)
+    )
+    state = dynamics.init(own_part(problem, own))
+    for step in range(steps):
+        state, _ = dynamics.step(state, oracle, StepNoise(torch.device("cpu"), (5, step), own.shares))
+    return state
+
+
+def check_dynamics():
+    """Every dynamics that says that it can be shared out, and every rule; the first process has all, for checkpoints.
+
+    On smooth networks and losses, where no gradient is zero but for rounding: Adam would make steps of that.
+    """
+    mesh, game, problem = make_mesh("cpu", 2), NonSaturating(GradientPenalty(2.0, 0.3)), tanh_problem(K, L)
+    own, alone = Ownership(mesh, K, L, Traffic()), Ownership(Mesh(), K, L, Traffic())
+    mirror = EntropicMirrorDescent(0.3)
+    arms = {kind.__name__: make() for kind, make in DYNAMICS.items() if make().is_separable}
+    assert len(arms) >= 8
+    for kind, rule in POSITION_RULES.items():
+        arms[kind.__name__] = Simultaneous(PlayerRules(rule(), mirror), PlayerRules(rule(), mirror))
+    for name, dynamics in arms.items():
+        state = flatten(moved(dynamics, problem, game, mesh, own))
+        expected = flatten(moved(dynamics, problem, game, Mesh(), alone))
+        owners = own.owners(dynamics, own_part(problem, own))
+        if mesh.particle_index == 0 and mesh.data_index == 0:
+            found = own.collected(state, owners)
+        else:
+            own.collected(state, owners)
+            found, expected = state, own.cut(expected, owners)
+        torch.testing.assert_close(
+            found, expected, rtol=1e-10, atol=1e-10, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
 def check_rows():
     group, rank = dist.group.WORLD, dist.get_rank()
     for total in (4, 6, 7):
@@ -179,6 +223,7 @@ def everything():
     check_ownership()
     check_traffic()
     check_all_feedbacks()
+    check_dynamics()
 
 
 @pytest.mark.distributed

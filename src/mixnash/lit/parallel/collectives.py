@@ -44,8 +44,10 @@ def gather_rows(rows: Tensor, share: Share, group: dist.ProcessGroup, traffic: T
         return rows.new_empty(share.total, *rows.shape[1:])
     parts = dist.get_world_size(group)
     longest = share_of(share.total, parts, 0).size
-    padded = rows.new_zeros(longest, *rows.shape[1:])
-    padded[: share.size] = rows
+    padded = rows.contiguous()
+    if share.size < longest:
+        padded = rows.new_zeros(longest, *rows.shape[1:])
+        padded[: share.size] = rows
     everyone = rows.new_empty(parts, longest, *rows.shape[1:])
     with answered(), traffic.exchange(padded.numel() * padded.element_size()):
         dist.all_gather(list(everyone.unbind()), padded, group=group)

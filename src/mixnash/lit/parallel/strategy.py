@@ -29,19 +29,25 @@ class PopulationStrategy(DDPStrategy):
     Args:
         particle_ranks: P, a divisor of the number of processes; all of them if None.
         timeout_minutes: how long a process waits for the others before it gives the run up, positive.
+        process_group_backend: what tensors are exchanged by, such as "gloo" or "nccl"; what fits the device if None.
 
     Raises:
         InvalidInputError: when an argument is out of range; when training starts, if P does not divide the number of
             processes.
     """
 
-    def __init__(self, particle_ranks: int | None = 1, timeout_minutes: float = 30.0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        particle_ranks: int | None = 1,
+        timeout_minutes: float = 30.0,
+        process_group_backend: str | None = None,
+    ) -> None:
         require(
             particle_ranks is None or particle_ranks >= 1,
             f"particle_ranks must be at least 1, found {particle_ranks}.",
         )
         require(timeout_minutes > 0, f"timeout_minutes must be positive, found {timeout_minutes}.")
-        super().__init__(timeout=timedelta(minutes=timeout_minutes), **kwargs)
+        super().__init__(timeout=timedelta(minutes=timeout_minutes), process_group_backend=process_group_backend)
         self._particle_ranks = particle_ranks
         self.mesh = Mesh()
         """Where this process is; known once processes have met."""
