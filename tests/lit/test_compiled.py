@@ -18,7 +18,6 @@ from mixnash.networks.base import functions_of, parameters_of
 from mixnash.networks.dcgan import DCGANCritic, DCGANGenerator
 from training import adam_dynamics, make_trainer, ring, small_critic, small_generator
 
-
 # Under the type checks of the tests torch.compile meets code that it warns of and leaves uncompiled.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
