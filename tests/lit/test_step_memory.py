@@ -197,8 +197,8 @@ def test_a_generous_limit_changes_nothing(tmp_path):
 
 def test_a_limit_that_cannot_be_kept_is_refused_with_what_would_be_needed(tmp_path):
     sentence = (
-        r"A step takes about .* MiB at the peak of a step, .*, even where evaluations are split into 24 micro-batches "
-        r"and 4 chunks of critics, which is more than memory_limit=1e-05 GiB: give more, lower num_generators"
+        r"In the smallest parts there are, a step takes about .* MiB at the peak of a step, .* of it between steps, "
+        r"evaluated in 24 micro-batches x 4 chunks of critics, which is more than memory_limit=1e-05 GiB: give more"
     )
     with pytest.raises(InvalidInputError, match=sentence):
         attached(wide(1e-5), tmp_path)

@@ -7,6 +7,7 @@ import torch
 
 from mixnash.core.accumulation import Accumulated
 from mixnash.core.dynamics.base import AbstractDynamics
+from mixnash.core.feedback import Evaluate
 from mixnash.core.population import size
 from mixnash.core.shares import Share, share_of
 from mixnash.core.tree import flatten
@@ -59,7 +60,10 @@ class ImaginedTraining:
         Args:
             evaluate: how evaluations are split.
         """
-        in_parts = self._own.evaluated(evaluate, self._shares)
+        found = self._memory(self._own.evaluated(evaluate, self._shares))
+        return found._replace(micro_batches=evaluate.micro_batches, critic_chunks=evaluate.critic_chunks)
+
+    def _memory(self, in_parts: Evaluate) -> StepMemory:
         if self._dynamics.is_separable:
             return memory_of_steps(
                 self._dynamics,

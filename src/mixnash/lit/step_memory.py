@@ -30,11 +30,17 @@ class StepMemory(NamedTuple):
     """The most at any moment of a step, `held` included."""
     is_bound: bool
     """Whether a step takes at least so much, since only one of its evaluations could be looked at."""
+    micro_batches: int = 1
+    """Parts of a batch that evaluations are split into."""
+    critic_chunks: int = 1
+    """Parts of the critics."""
 
     def __str__(self) -> str:
         """For people."""
         about = "at least" if self.is_bound else "about"
-        return f"{about} {in_words(self.peak)} at the peak of a step, {in_words(self.held)} of it between steps"
+        parts = self.micro_batches, self.critic_chunks
+        split = "" if parts == (1, 1) else ", evaluated in {} micro-batches x {} chunks of critics".format(*parts)
+        return f"{about} {in_words(self.peak)} at the peak of a step, {in_words(self.held)} of it between steps{split}"
 
 
 def in_words(count: int) -> str:
@@ -175,9 +181,8 @@ def fitting_parts(
         if found.peak <= limit * GIBIBYTE:
             return parts
     raise InvalidInputError(
-        f"A step takes {found}, even where evaluations are split into {tried[-1][0]} micro-batches and {tried[-1][1]} "
-        f"chunks of critics, which is more than memory_limit={limit} GiB: give more, lower num_generators or "
-        "num_critics, or share the particles out with --trainer.strategy particle_parallel."
+        f"In the smallest parts there are, a step takes {found}, which is more than memory_limit={limit} GiB: give "
+        "more, lower num_generators or num_critics, or share the particles out with --trainer.strategy particle_parallel."
     )
 
 
