@@ -125,7 +125,7 @@ def test_checkpoint_with_pickled_code_is_refused(tmp_path):
 def test_foreign_checkpoint_is_refused(content, tmp_path):
     torch.save(content, tmp_path / "foreign.ckpt")
     with pytest.raises(
-        InvalidInputError, match="was not written by mixnash: it (holds no configuration|is no dictionary)"
+        InvalidInputError, match=r"was not written by mixnash: it (holds no configuration|is no dictionary)"
     ):
         read_checkpoint(tmp_path / "foreign.ckpt")
 

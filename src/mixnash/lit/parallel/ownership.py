@@ -88,11 +88,13 @@ class Ownership:
         return leaf if whole is None else whole
 
     def cut(self, tensors: Mapping[str, Leaf], owners: Owners) -> dict[str, Leaf]:
-        """The own particles of tensors that hold all of them."""
-        return {
-            name: leaf[self.shares[owners[name]].cut].clone() if isinstance(leaf, Tensor) and name in owners else leaf
-            for name, leaf in tensors.items()
-        }
+        """The own particles of tensors that hold all of them; others, such as those of other sizes, as they are."""
+        return {name: self._cut_one(leaf, owners.get(name)) for name, leaf in tensors.items()}
+
+    def _cut_one(self, leaf: Leaf, owner: Player | None) -> Leaf:
+        if owner is None or not isinstance(leaf, Tensor) or len(leaf) != self.shares[owner].total:
+            return leaf
+        return leaf[self.shares[owner].cut].clone()
 
     def whole_params(self, player: Player, params: Params, device: torch.device) -> Params:
         """All particles of a player on the first process, on a device; elsewhere the own ones."""
@@ -127,5 +129,3 @@ def _shapes(dynamics: AbstractDynamics, profile: Profile, more: Player | None) -
     imagined = Profile(*(enlarged(one, int(player is more)) for player, one in zip(Player, profile, strict=True)))
     state = flatten(dynamics.init(imagined))
     return {name: leaf.shape for name, leaf in state.items() if isinstance(leaf, Tensor)}
-
-
