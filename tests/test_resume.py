@@ -190,7 +190,7 @@ def test_one_command_line_begins_a_run_continues_it_and_rests_when_it_is_finishe
 
 
 def test_run_goes_on_from_the_checkpoint_before_a_damaged_one_to_the_same_end(tmp_path):
-    config = tiny_config(tmp_path, {"trainer": {"max_steps": 6}})
+    config = tiny_config(tmp_path, {"trainer": {"max_steps": 5}})
     folder = train(["fit", "--config", str(config), "--runs_dir", str(tmp_path / "runs")]).run_folder
     expected = outcome(folder)
     last = folder / "checkpoints" / "last.ckpt"
