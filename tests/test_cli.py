@@ -248,7 +248,7 @@ def test_existing_version_is_left_untouched(finished, config, capsys):
 def test_folder_that_is_no_run_cannot_be_resumed(finished, tmp_path, capsys):
     assert_matches("it has no config.yaml", refusal(["fit", f"--resume={finished.parent}"], capsys))
     (tmp_path / "config.yaml").write_text(TINY)
-    assert_matches("has no checkpoints/last.ckpt", refusal(["fit", "--resume", str(tmp_path)], capsys))
+    assert_matches("cannot be resumed: it has no checkpoint", refusal(["fit", "--resume", str(tmp_path)], capsys))
 
 
 def test_command_refuses_without_a_traceback(tmp_path):

@@ -1,13 +1,14 @@
 """A run that was interrupted and resumed is the run that was not, bit for bit."""
 
 import json
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
-from mixnash.cli import train
+from mixnash.cli import main, train
 from mixnash.core.dynamics.alternating import Alternating
 from mixnash.core.dynamics.birth_death import BirthDeath
 from mixnash.core.dynamics.extragradient import Extragradient
@@ -21,6 +22,7 @@ from mixnash.core.rules.stochastic_gradient_hmc import StochasticGradientHMC
 from mixnash.core.schedules import Cosine, Polynomial
 from mixnash.lit.base import AbstractGAN
 from mixnash.lit.callbacks.last_checkpoint import LastCheckpoint
+from mixnash.lit.run_lock import held
 from training import (
     PowerCutError,
     SaveAt,
@@ -154,6 +156,71 @@ def test_resume_option_continues_the_same_folder_to_the_same_end(tmp_path):
     assert steps == [*range(1, 8), *range(5, 12)]
     last = [{**line, "seconds": 0} for line in metric_lines(resumed)[-1:]]
     assert last == [{**line, "seconds": 0} for line in metric_lines(straight)[-1:]]
+
+
+AUTO = ["--resume", "auto"]
+
+
+def trees(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_one_command_line_begins_a_run_continues_it_and_rests_when_it_is_finished(tmp_path, capsys):
+    words = ["fit", "--config", str(tiny_config(tmp_path)), "--runs_dir", str(tmp_path / "runs")]
+    cut = json.dumps({"class_path": "training.PowerCut", "init_args": {"at": 2}})
+    with pytest.raises(PowerCutError):
+        train([*words, *AUTO, f"--trainer.callbacks+={cut}"])
+    assert "so a new one begins" in capsys.readouterr().out
+    folder = tmp_path / "runs" / "tiny" / "version_0"
+    (folder / "config.yaml").write_text((folder / "config.yaml").read_text().replace("at: 2", "at: -1"))
+    (folder / "checkpoints" / ".last.ckpt.1.unfinished").write_bytes(b"killed here")
+    train([*words, *AUTO, f"--trainer.callbacks+={cut}"])
+    assert "goes on after step 2 (last.ckpt)" in capsys.readouterr().out
+    assert outcome(folder)["global_step"] == 3
+    assert not list((folder / "checkpoints").glob("*.unfinished"))
+    before = trees(tmp_path / "runs")
+    for again in (AUTO, ["--resume", str(folder)]):
+        with pytest.raises(SystemExit) as caught:
+            main([*words, *again])
+        assert caught.value.code == 0
+        assert "has made its 3 steps. To go on, raise --trainer.max_steps." in capsys.readouterr().out
+    assert trees(tmp_path / "runs") == before
+    train([*words, *AUTO, "--trainer.max_steps=4"])
+    assert outcome(folder)["global_step"] == 4
+    assert [path.name for path in (tmp_path / "runs" / "tiny").iterdir()] == ["version_0"]
+
+
+def test_run_goes_on_from_the_checkpoint_before_a_damaged_one_to_the_same_end(tmp_path):
+    config = tiny_config(tmp_path, {"trainer": {"max_steps": 5}})
+    folder = train(["fit", "--config", str(config), "--runs_dir", str(tmp_path / "runs")]).run_folder
+    expected = outcome(folder)
+    last = folder / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:-1])
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        train(["fit", "--resume", str(folder)])
+    assert sum("checkpoints/last.ckpt of the run" in str(one.message) for one in seen) == 1
+    assert_same(outcome(folder), expected)
+
+
+def test_run_that_another_process_trains_is_left_untouched(tmp_path, capsys):
+    words = ["--config", str(tiny_config(tmp_path)), "--runs_dir", str(tmp_path / "runs")]
+    folder = train(["fit", *words]).run_folder
+    with held(folder):
+        before = trees(folder)
+        with pytest.raises(SystemExit) as caught:
+            main(["fit", "--resume", str(folder), "--trainer.max_steps=5"])
+        assert caught.value.code == 2
+        assert "is being trained by process" in capsys.readouterr().err
+        assert trees(folder) == before
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_checkpoints_are_sealed_unless_another_plugin_is_given(given, tmp_path):
+    plugin = ["--trainer.plugins=pytorch_lightning.plugins.io.TorchCheckpointIO"] if given else []
+    words = ["--config", str(tiny_config(tmp_path)), "--runs_dir", str(tmp_path / "runs"), "--trainer.max_steps=1"]
+    folder = train(["fit", *words, *plugin]).run_folder
+    assert (b"mixnash-sha256:" in (folder / "checkpoints" / "last.ckpt").read_bytes()) != given
 
 
 def test_resumed_run_leaves_a_configuration_that_starts_anew(tmp_path):

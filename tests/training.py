@@ -19,6 +19,7 @@ from mixnash.core.rules.adam import Adam
 from mixnash.core.rules.base import AbstractPositionRule, AbstractWeightRule, PlayerRules
 from mixnash.core.rules.frozen import Frozen
 from mixnash.data.mixtures import PresetMixture
+from mixnash.lit.checkpoint_plugin import CheckpointFiles
 from mixnash.lit.mgan import MGAN
 from mixnash.lit.mixed_gan import MixedGAN
 from mixnash.lit.wgan import WGAN
@@ -164,6 +165,7 @@ def make_trainer(
         enable_progress_bar=any(isinstance(one, pl.callbacks.ProgressBar) for one in callbacks),
         enable_model_summary=False,
         use_distributed_sampler=False,
+        plugins=[CheckpointFiles()],
         default_root_dir=folder,
     )
 

@@ -5,10 +5,12 @@ import os
 import sys
 import warnings
 from argparse import ArgumentError
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn, final
 
 import pytorch_lightning as pl
+from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ProgressBar
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -19,10 +21,14 @@ from mixnash.data.base import AbstractDataModule
 from mixnash.lit.base import AbstractGAN
 from mixnash.lit.callbacks.profiler import StepProfiler
 from mixnash.lit.callbacks.run_record import RunRecord
+from mixnash.lit.checkpoint_files import discard_unfinished
+from mixnash.lit.checkpoint_plugin import CheckpointFiles
 from mixnash.lit.checkpoints import read_checkpoint
 from mixnash.lit.jsonl_logger import JsonLinesLogger
 from mixnash.lit.parallel import strategy as _strategies  # noqa: F401  registers data_parallel and particle_parallel
-from mixnash.lit.run_folder import CLAIMED, claim_run_folder, discard_unused, resumable_run, shared_run_folder
+from mixnash.lit.resume_option import CHECKPOINT, expand_resume
+from mixnash.lit.run_folder import CLAIMED, claim_run_folder, discard_unused, shared_run_folder
+from mixnash.lit.run_lock import held
 from mixnash.lit.tensorboard import StepTensorBoardLogger
 from mixnash.parse_errors import parse_sentence
 
@@ -45,6 +51,10 @@ class TrainingCLI(LightningCLI):
     run_folder: Path | None = None
     """Where this run writes; None if it leaves no trace."""
 
+    def __init__(self, locks: ExitStack, **kwargs: Any) -> None:
+        self._locks = locks
+        super().__init__(**kwargs)
+
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
         """Training alone: `evaluate.py` evaluates."""
@@ -55,7 +65,7 @@ class TrainingCLI(LightningCLI):
         parser.add_argument("--experiment", type=str, default="unnamed", help="Folder of the run under runs_dir.")
         parser.add_argument("--version", type=str | None, default=None, help="Name of the run; version_N if not given.")
         parser.add_argument("--runs_dir", type=str, default="runs", help="Where all runs are written.")
-        parser.add_argument("--resume", type=str | None, default=None, help="Continue the run in this folder.")
+        parser.add_argument("--resume", type=str | None, default=None, help="Continue this run's folder, or auto.")
         parser.add_argument("--profile", type=bool, default=False, help="Record where the time of a few steps goes.")
         parser.link_arguments("seed_everything", "model.init_args.seed", compute_fn=_seed)
         parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=_seed)
@@ -69,12 +79,20 @@ class TrainingCLI(LightningCLI):
             super().parse_arguments(parser, args)
         path = self.config[self.config.subcommand].ckpt_path
         if path is not None and path not in {"last", "best", "hpc", "registry"}:
-            read_checkpoint(Path(path))
+            self._look_at(Path(path))
         interval = self.config[self.config.subcommand].trainer.val_check_interval
         require(
             interval is None or interval > 0,
             f"trainer.val_check_interval must be positive, found {interval}: a number of steps between evaluations.",
         )
+
+    def _look_at(self, path: Path) -> None:
+        """Refuse what is no whole checkpoint; a run to be resumed that has made all its steps is done."""
+        steps, config = int(read_checkpoint(path).get("global_step", 0)), self.config[self.config.subcommand]
+        if config.resume and 0 <= config.trainer.max_steps <= steps:
+            if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+                print(f"The run '{config.resume}' has made its {steps} steps. To go on, raise --trainer.max_steps.")
+            raise SystemExit(0)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Claim the run folder, now that model and data could be built, and attach the loggers."""
@@ -85,6 +103,7 @@ class TrainingCLI(LightningCLI):
             kwargs["default_root_dir"] = str(folder)
             if config.trainer.logger is None:
                 kwargs["logger"] = [StepTensorBoardLogger(folder), JsonLinesLogger(folder)]
+            kwargs["plugins"] = self._plugins()
             if config.resume:
                 config.resume = config.ckpt_path = None  # config.yaml is to start the run anew
         if config.trainer.enable_progress_bar is False:  # our own bar is one of the callbacks of every run
@@ -96,6 +115,12 @@ class TrainingCLI(LightningCLI):
             config.profile = False  # once is enough, when the run is resumed or started anew
         return super().instantiate_trainer(**kwargs)
 
+    def _plugins(self) -> list[Any]:
+        """Those given, and our checkpoint files unless there are others."""
+        given = self.config_init[self.subcommand].trainer.plugins or []
+        plugins = list(given) if isinstance(given, list) else [given]
+        return plugins if any(isinstance(one, CheckpointIO) for one in plugins) else [*plugins, CheckpointFiles()]
+
     def _claim(self) -> Path:
         config = self.config[self.subcommand]
         folder = shared_run_folder()
@@ -105,36 +130,28 @@ class TrainingCLI(LightningCLI):
         if folder is None:
             resume = config.resume
             folder = Path(resume) if resume else claim_run_folder(config.runs_dir, config.experiment, config.version)
+            self._locks.enter_context(held(folder))
+            discard_unfinished(folder / "checkpoints")
             os.environ[CLAIMED] = str(folder)
         return folder
 
 
-def _expand_resume(args: list[str]) -> list[str]:
-    """`--resume RUN_DIR` stands for that run's configuration and last checkpoint as well."""
-    for index, arg in enumerate(args):
-        if arg == "--resume" or arg.startswith("--resume="):
-            folder = arg.partition("=")[2] if "=" in arg else "".join(args[index + 1 : index + 2])
-            require(
-                not any(other.startswith("--ckpt_path") for other in args),
-                "--resume names its checkpoint itself: leave --ckpt_path out, or give --config and --ckpt_path alone.",
-            )
-            config, checkpoint = resumable_run(folder)
-            return [args[0], "--config", str(config), *args[1:], "--ckpt_path", str(checkpoint)]
-    return args
-
-
 def train(args: ArgsType = None) -> TrainingCLI:
     """Run one subcommand; errors are raised.
+
+    Ends the process with 0 if the run to be resumed has made all its steps already.
 
     Args:
         args: command-line words; those of the process if None.
     """
     words = sys.argv[1:] if args is None else args
     inherited = shared_run_folder()
+    locks = ExitStack()
     try:
         return TrainingCLI(
-            AbstractGAN,
-            AbstractDataModule,
+            locks,
+            model_class=AbstractGAN,
+            datamodule_class=AbstractDataModule,
             subclass_mode_model=True,
             subclass_mode_data=True,
             save_config_callback=RunRecord,
@@ -147,7 +164,7 @@ def train(args: ArgsType = None) -> TrainingCLI:
             trainer_defaults={"use_distributed_sampler": False},  # loaders cut their batches themselves
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
-            args=_expand_resume(list(words)) if isinstance(words, list) else words,
+            args=expand_resume(list(words)) if isinstance(words, list) else words,
         )
     except (ArgumentError, MisconfigurationException, ValueError) as error:
         claimed = shared_run_folder()
@@ -155,7 +172,9 @@ def train(args: ArgsType = None) -> TrainingCLI:
             discard_unused(claimed)
         _raise_plainly(error)
     finally:
-        os.environ.pop(CLAIMED, None)
+        locks.close()
+        for name in (CLAIMED, CHECKPOINT):
+            os.environ.pop(name, None)
 
 
 def _raise_plainly(error: Exception) -> NoReturn:

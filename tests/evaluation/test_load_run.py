@@ -6,6 +6,7 @@ import yaml
 from mixnash.core.errors import InvalidInputError
 from mixnash.data.mixtures import CustomMixture
 from mixnash.evaluation.load import load_run, pick_device
+from mixnash.lit.checkpoint_files import write_checkpoint
 from mixnash.lit.checkpoints import CONFIG
 from mixnash.lit.mixed_gan import MixedGAN
 from mixnash.lit.wgan import WGAN
@@ -18,7 +19,7 @@ def tampered(mixture_run, tmp_path):
     def save(change):
         content = torch.load(mixture_run / "checkpoints" / "last.ckpt", weights_only=True)
         change(content)
-        torch.save(content, tmp_path / "changed.ckpt")
+        write_checkpoint(content, tmp_path / "changed.ckpt")
         return tmp_path / "changed.ckpt"
 
     return save

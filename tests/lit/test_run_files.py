@@ -10,7 +10,7 @@ from mixnash.core.errors import InvalidInputError
 from mixnash.lit.callbacks.last_checkpoint import LastCheckpoint
 from mixnash.lit.checkpoints import CONFIG, check_fits, read_checkpoint
 from mixnash.lit.jsonl_logger import JsonLinesLogger
-from mixnash.lit.run_folder import CLAIMED, claim_run_folder, discard_unused, resumable_run, shared_run_folder
+from mixnash.lit.run_folder import CLAIMED, claim_run_folder, discard_unused, shared_run_folder
 from training import adam_dynamics, make_trainer, mixed_gan, ring, wgan
 
 
@@ -69,17 +69,6 @@ def test_only_unused_folders_are_discarded(tmp_path):
     assert {folder.name for folder in tmp_path.iterdir()} == {"metrics", "checkpoints"}
 
 
-def test_run_can_be_resumed_once_it_has_a_configuration_and_a_checkpoint(tmp_path):
-    with pytest.raises(InvalidInputError, match=r"is not a run folder: it has no config\.yaml"):
-        resumable_run(str(tmp_path))
-    (tmp_path / "config.yaml").write_text("x")
-    with pytest.raises(InvalidInputError, match=r"it has no checkpoints/last\.ckpt\. Start it anew"):
-        resumable_run(str(tmp_path))
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints" / "last.ckpt").write_text("x")
-    assert resumable_run(str(tmp_path)) == (tmp_path / "config.yaml", tmp_path / "checkpoints" / "last.ckpt")
-
-
 def test_folder_is_shared_through_the_environment(monkeypatch, tmp_path):
     monkeypatch.delenv(CLAIMED, raising=False)
     assert shared_run_folder() is None
@@ -135,7 +124,9 @@ def test_checkpoint_with_pickled_code_is_refused(tmp_path):
 @pytest.mark.parametrize("content", [{"state_dict": {}}, {CONFIG: ""}, [1, 2], torch.zeros(3)], ids=range(4))
 def test_foreign_checkpoint_is_refused(content, tmp_path):
     torch.save(content, tmp_path / "foreign.ckpt")
-    with pytest.raises(InvalidInputError, match="was not written by mixnash: it holds no configuration"):
+    with pytest.raises(
+        InvalidInputError, match=r"was not written by mixnash: it (holds no configuration|is no dictionary)"
+    ):
         read_checkpoint(tmp_path / "foreign.ckpt")
 
 

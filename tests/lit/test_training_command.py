@@ -29,7 +29,8 @@ def test_run_leaves_configuration_checkpoints_events_and_metrics(finished):
     (events,) = [name for name in names if name.startswith("events.out.tfevents")]
     best = "checkpoints/best-step=2.ckpt"
     assert {"config.yaml", "metrics.jsonl", "checkpoints/last.ckpt", best} <= names
-    assert names - {"config.yaml", "metrics.jsonl", "checkpoints/last.ckpt", best, events} <= {"hparams.yaml"}
+    others = {"hparams.yaml", "checkpoints/previous.ckpt", "run.lock"}
+    assert names - {"config.yaml", "metrics.jsonl", "checkpoints/last.ckpt", best, events} <= others
 
 
 def test_checkpoint_holds_the_configuration_of_its_run(finished):

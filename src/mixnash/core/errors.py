@@ -13,6 +13,10 @@ class NonFiniteError(MixnashError, ArithmeticError):
     """A loss or a parameter became NaN or infinite while training."""
 
 
+class UnwritableError(MixnashError, OSError):
+    """A file of a run could not be written although the run had begun: a full disk, a folder that became read-only."""
+
+
 class ProcessLostError(MixnashError, RuntimeError):
     """Another process of the run ended or stopped answering."""
 

@@ -1,14 +1,12 @@
 """The student as a run folder like any other, that `evaluate` and `sample` accept."""
 
 import copy
-import io
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 
 from mixnash.core.errors import InvalidInputError, require
@@ -17,6 +15,7 @@ from mixnash.distillation.regression import Settings
 from mixnash.distillation.teacher import Teacher
 from mixnash.evaluation.files import make_folder, write_file
 from mixnash.evaluation.load import LoadedRun, build_run
+from mixnash.lit.checkpoint_files import write_checkpoint
 from mixnash.lit.checkpoints import CONFIG
 from mixnash.lit.mixed_gan import MixedGAN
 from mixnash.networks.base import parameters_of
@@ -93,7 +92,8 @@ def write_student(
         folder: exists.
 
     Raises:
-        InvalidInputError: when nothing can be written.
+        InvalidInputError: when the configuration cannot be written.
+        UnwritableError: when the checkpoint cannot be written.
     """
     module = build_run(config, run.checkpoint_path).model
     assert isinstance(module, MixedGAN)
@@ -105,8 +105,6 @@ def write_student(
         make_population({name: leaf.cpu() for name, leaf in critics.params.items()}, critics.log_weights.cpu())
     )
     text = yaml.safe_dump(config, sort_keys=False)
-    buffer = io.BytesIO()
-    torch.save({"state_dict": module.state_dict(), CONFIG: text, "global_step": steps}, buffer)
-    make_folder(folder / "checkpoints")
     write_file(folder / "config.yaml", text.encode())
-    write_file(folder / "checkpoints" / "last.ckpt", buffer.getvalue())
+    content = {"state_dict": module.state_dict(), CONFIG: text, "global_step": steps}
+    write_checkpoint(content, folder / "checkpoints" / "last.ckpt")

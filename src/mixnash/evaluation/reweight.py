@@ -1,6 +1,5 @@
 """`evaluate.py --reweight`: the generators' weights solved for on held-out data, and what that changed."""
 
-import io
 import json
 import math
 from pathlib import Path
@@ -31,6 +30,7 @@ from mixnash.evaluation.readings import number
 from mixnash.figures.encode import to_png
 from mixnash.figures.reweighting import weights_before_and_after
 from mixnash.figures.style import DPI
+from mixnash.lit.checkpoint_files import write_checkpoint
 from mixnash.lit.checkpoints import CONFIG, read_checkpoint
 from mixnash.lit.deviations import split_held_out
 from mixnash.lit.draws import StepDraws
@@ -223,7 +223,8 @@ def write_reweighting(run: LoadedRun, found: Reweighted, folder: Path) -> Path:
         The path of the checkpoint.
 
     Raises:
-        InvalidInputError: when nothing can be written.
+        InvalidInputError: when the table or the figure cannot be written.
+        UnwritableError: when the checkpoint cannot be written.
     """
     solution = found.solution
     record = {
@@ -243,9 +244,9 @@ def write_reweighting(run: LoadedRun, found: Reweighted, folder: Path) -> Path:
     state = dict(content["state_dict"])
     name = "generators.log_weights"
     state[name] = solution.weights.log().to(state[name])
-    buffer = io.BytesIO()
-    torch.save({"state_dict": state, CONFIG: content[CONFIG], "global_step": run.step}, buffer)
-    write_file(folder / "reweighted.ckpt", buffer.getvalue())
+    write_checkpoint(
+        {"state_dict": state, CONFIG: content[CONFIG], "global_step": run.step}, folder / "reweighted.ckpt"
+    )
     return folder / "reweighted.ckpt"
 
 

@@ -1,41 +1,32 @@
 """Reading checkpoints that may be missing, torn or somebody else's."""
 
-import pickle
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from mixnash.core.errors import InvalidInputError, require
+from mixnash.core.errors import require
+from mixnash.lit.checkpoint_files import read_whole
 
 CONFIG = "mixnash_config"
 """The key of the resolved configuration, as YAML text, in a checkpoint."""
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Load a checkpoint of this project on the CPU, with `weights_only=True`.
+    """Load a checkpoint of this project on the CPU, with `weights_only=True`, if every byte is as it was written.
 
     Raises:
-        InvalidInputError: when the file is missing, unreadable, corrupt or was not written by this project.
+        InvalidInputError: when the file is missing, unreadable, damaged, or was not written by this project or by this
+            version or an earlier one.
     """
-    require(path.is_file(), f"There is no checkpoint {str(path)!r}. Checkpoints are in RUN_DIR/checkpoints.")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        cause = re.split(r"[.:\n]", str(error))[0] or type(error).__name__
-        raise InvalidInputError(
-            f"The checkpoint {str(path)!r} cannot be read: it is torn or not a checkpoint. Use another one from its "
-            f"folder. (Cause: {cause})"
-        ) from error
+    checkpoint = read_whole(path).content
     require(
-        isinstance(checkpoint, dict) and CONFIG in checkpoint and "state_dict" in checkpoint,
+        CONFIG in checkpoint and "state_dict" in checkpoint,
         f"The checkpoint {str(path)!r} was not written by mixnash: it holds no configuration. "
         "Give one that `train.py fit` wrote.",
     )
-    return dict(checkpoint)
+    return checkpoint
 
 
 def check_fits(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:

@@ -53,21 +53,6 @@ def discard_unused(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def resumable_run(folder: str) -> tuple[Path, Path]:
-    """The configuration and the last checkpoint of an interrupted run.
-
-    Raises:
-        InvalidInputError: when the folder is not a run's, or holds no checkpoint yet.
-    """
-    config, checkpoint = Path(folder) / "config.yaml", Path(folder) / "checkpoints" / "last.ckpt"
-    require(config.is_file(), f"{folder!r} is not a run folder: it has no config.yaml.")
-    require(
-        checkpoint.is_file(),
-        f"The run {folder!r} cannot be resumed: it has no checkpoints/last.ckpt. Start it anew from its config.yaml.",
-    )
-    return config, checkpoint
-
-
 def shared_run_folder() -> Path | None:
     """The folder that the first process of this run claimed, if this is another of its processes."""
     claimed = os.environ.get(CLAIMED)

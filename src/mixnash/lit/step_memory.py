@@ -182,7 +182,7 @@ def fitting_parts(
             return parts
     raise InvalidInputError(
         f"In the smallest parts there are, a step takes {found}, which is more than memory_limit={limit} GiB: give "
-        "more, lower num_generators or num_critics, or share the particles out with --trainer.strategy particle_parallel."
+        "more, lower num_generators or num_critics, or share them out with --trainer.strategy particle_parallel."
     )
 
 

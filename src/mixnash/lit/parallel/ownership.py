@@ -93,13 +93,15 @@ class Ownership:
         return leaf if whole is None else whole
 
     def cut(self, tensors: Mapping[str, Leaf], owners: Owners) -> dict[str, Leaf]:
-        """The own particles of tensors that hold all of them."""
+        """The own particles of tensors that hold all of them; others, such as those of other sizes, as they are."""
         if self._group is None:  # not every state has its particles in its rows: queues have their places there
             return dict(tensors)
-        return {
-            name: leaf[self.shares[owners[name]].cut].clone() if isinstance(leaf, Tensor) and name in owners else leaf
-            for name, leaf in tensors.items()
-        }
+        return {name: self._cut_one(leaf, owners.get(name)) for name, leaf in tensors.items()}
+
+    def _cut_one(self, leaf: Leaf, owner: Player | None) -> Leaf:
+        if owner is None or not isinstance(leaf, Tensor) or len(leaf) != self.shares[owner].total:
+            return leaf
+        return leaf[self.shares[owner].cut].clone()
 
     def whole_params(self, player: Player, params: Params, device: torch.device) -> Params:
         """All particles of a player on the first process, on a device; elsewhere the own ones."""
