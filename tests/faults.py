@@ -43,11 +43,11 @@ class SignalAt(pl.Callback):
 
 
 class SpoilAt(pl.Callback):
-    """Makes a parameter of a generator NaN before a step, as often as it is asked to and the step sizes are large.
+    """Makes parameters of the first generator NaN before a step, every time it comes there with too large a step size.
 
     Args:
         step: steps made before.
-        above: only if the first step size logged is larger.
+        above: only if the generators' step size is larger.
     """
 
     def __init__(self, step: int, above: float = 0.0) -> None:
@@ -57,11 +57,11 @@ class SpoilAt(pl.Callback):
         """In place."""
         if trainer.global_step == self._step and _step_size(pl_module) > self._above:
             with torch.no_grad():
-                next(iter(pl_module.profile(averaged=False).generators.params.values())).fill_(float("nan"))
+                next(iter(pl_module.profile(averaged=False).generators.params.values()))[0] = float("nan")
 
 
 def _step_size(module: Any) -> float:
-    return float(module._dynamics.diagnostics(module._state)["generators/position/step_size"])
+    return float(module._dynamics.diagnostics(module._state)["generators/step_size"])
 
 
 class FailAt(pl.Callback):
@@ -119,12 +119,12 @@ def environment() -> dict[str, str]:
 
 
 def finished(*words: str, processes: int = 1, strategy: str = "data_parallel") -> subprocess.CompletedProcess[str]:
-    """What such a run said, and its exit code; an error if it takes more than two minutes."""
+    """What such a run said, and its exit code; an error if it takes more than five minutes."""
     return subprocess.run(
         command(*words, processes=processes, strategy=strategy),
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )

@@ -34,15 +34,13 @@ from mixnash.lit.checkpoints import read_checkpoint
 from mixnash.lit.faults import FAULTS, failure_of
 from mixnash.lit.jsonl_logger import JsonLinesLogger
 from mixnash.lit.parallel import strategy as _strategies  # noqa: F401  registers data_parallel and particle_parallel
-from mixnash.lit.parallel.watch import FAILED, watch_parent
+from mixnash.lit.parallel.watch import FAILED, FIRST, is_orphan, watch_parent
 from mixnash.lit.quiet import quieten_command
 from mixnash.lit.rollback import SpoiltRunError, go_back, launch_of
 from mixnash.lit.run_folder import CLAIMED, claim_run_folder, discard_unused, resumable_run, shared_run_folder
 from mixnash.lit.tensorboard import StepTensorBoardLogger
 from mixnash.parse_errors import parse_sentence
 
-PARENT = os.getppid()
-"""Who started this process."""
 BASE = Path(__file__).with_name("base.yaml")
 """The defaults that every run starts from."""
 
@@ -162,7 +160,7 @@ class TrainingCLI(LightningCLI):
         if folder is None:
             resume = config.resume
             folder = Path(resume) if resume else claim_run_folder(config.runs_dir, config.experiment, config.version)
-            os.environ[CLAIMED] = str(folder)
+            os.environ[CLAIMED], os.environ[FIRST] = str(folder), str(os.getpid())
         return folder
 
 
@@ -219,6 +217,8 @@ def train(args: ArgsType = None) -> TrainingCLI:
         raise failure from error
     finally:
         os.environ.pop(CLAIMED, None)
+        if inherited is None:
+            os.environ.pop(FIRST, None)
 
 
 def _raise_plainly(error: Exception) -> NoReturn:
@@ -275,7 +275,7 @@ def _is_to_speak(error: MixnashError) -> bool:
     if isinstance(error, RunFailedError):
         return True
     rank: int = rank_zero_only.rank  # type: ignore[attr-defined]
-    return rank == 0 or (isinstance(error, ProcessLostError) and rank == 1 and os.getppid() != PARENT)
+    return rank == 0 or (isinstance(error, ProcessLostError) and rank == 1 and is_orphan())
 
 
 def _say_goodbye(cli: TrainingCLI, is_started_by_first: bool) -> None:

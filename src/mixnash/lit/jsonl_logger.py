@@ -1,6 +1,7 @@
 """Metrics as JSON lines: for programs, beside TensorBoard for people."""
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any, final
@@ -21,6 +22,7 @@ class JsonLinesLogger(Logger):
         super().__init__()
         self._path = folder / "metrics.jsonl"
         self._start = time.monotonic()
+        self._is_whole = False
 
     @property
     def name(self) -> str:
@@ -40,9 +42,19 @@ class JsonLinesLogger(Logger):
             "seconds": round(time.monotonic() - self._start, 3),
         }
         line |= {name: float(value) for name, value in metrics.items() if name != "epoch"}
+        if not self._is_whole:
+            drop_torn_line(self._path)
+            self._is_whole = True
         with self._path.open("a") as file:
             file.write(json.dumps(line) + "\n")
 
     @rank_zero_only
     def log_hyperparams(self, params: object) -> None:
         """Nothing: config.yaml holds them."""
+
+
+def drop_torn_line(path: Path) -> None:
+    """Cut off what a crash or a full disk left behind the last whole line of a file, if there is one."""
+    content = path.read_bytes() if path.is_file() else b""
+    if content and not content.endswith(b"\n"):
+        os.truncate(path, content.rfind(b"\n") + 1)

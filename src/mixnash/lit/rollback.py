@@ -112,8 +112,7 @@ def roll_back(folder: Path, error: NonFiniteError) -> str:
         RunFailedError: when there is no checkpoint to go back to, or the configuration cannot be written.
     """
     try:
-        path, checkpoint = resumable_run(str(folder))
-        step = int(read_checkpoint(checkpoint)["global_step"])
+        path, step = _newest(folder)
         text = path.read_text()
         config = yaml.safe_load(text)
         left = config["rollbacks"] - 1
@@ -130,6 +129,12 @@ def roll_back(folder: Path, error: NonFiniteError) -> str:
     except (InvalidInputError, OSError) as cause:
         raise RunFailedError(f"{_first_sentence(error)} The run cannot go back: {cause}") from cause
     return line
+
+
+def _newest(folder: Path) -> tuple[Path, int]:
+    """The configuration and the steps of the checkpoint that the run would be resumed from."""
+    config, checkpoint = resumable_run(str(folder))
+    return config, int(read_checkpoint(checkpoint)["global_step"])
 
 
 def _first_sentence(error: NonFiniteError) -> str:
