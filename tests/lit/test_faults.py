@@ -20,8 +20,8 @@ from training import tiny_config
 LONG = {"trainer": {"max_steps": 8, "val_check_interval": 4}}
 
 
-def callback(name, **arguments):
-    return "--trainer.callbacks+=" + json.dumps({"class_path": f"faults.{name}", "init_args": arguments})
+def callback(kind, /, **arguments):
+    return "--trainer.callbacks+=" + json.dumps({"class_path": f"faults.{kind}", "init_args": arguments})
 
 
 def started(folder, *more):
