@@ -1,32 +1,47 @@
 """`train.py`: LightningCLI over our models and data, with run folders that cannot collide."""
 
-import logging
 import os
+import signal
 import sys
 import warnings
 from argparse import ArgumentError
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn, final
 
 import pytorch_lightning as pl
+import torch.distributed as dist
 from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ProgressBar
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from mixnash.core.errors import InvalidInputError, MixnashError, require
+from mixnash.core.errors import (
+    InvalidInputError,
+    MixnashError,
+    NonFiniteError,
+    ProcessLostError,
+    RunFailedError,
+    require,
+)
 from mixnash.data.base import AbstractDataModule
 from mixnash.lit.base import AbstractGAN
 from mixnash.lit.callbacks.profiler import StepProfiler
 from mixnash.lit.callbacks.run_record import RunRecord
+from mixnash.lit.callbacks.stop_signals import StopSignals
 from mixnash.lit.checkpoint_files import discard_unfinished
 from mixnash.lit.checkpoint_plugin import CheckpointFiles
 from mixnash.lit.checkpoints import read_checkpoint
+from mixnash.lit.faults import FAULTS, failure_of
 from mixnash.lit.jsonl_logger import JsonLinesLogger
 from mixnash.lit.parallel import strategy as _strategies  # noqa: F401  registers data_parallel and particle_parallel
+from mixnash.lit.parallel.watch import FAILED, FIRST, is_orphan, watch_parent
+from mixnash.lit.quiet import quieten_command
 from mixnash.lit.resume_option import CHECKPOINT, expand_resume
+from mixnash.lit.rollback import SpoiltRunError, go_back, launch_of
 from mixnash.lit.run_folder import CLAIMED, claim_run_folder, discard_unused, shared_run_folder
 from mixnash.lit.run_lock import held
 from mixnash.lit.tensorboard import StepTensorBoardLogger
@@ -50,6 +65,10 @@ class TrainingCLI(LightningCLI):
 
     run_folder: Path | None = None
     """Where this run writes; None if it leaves no trace."""
+    signals: StopSignals
+    """Ends training when it is told to."""
+    is_started_by_first = False
+    """Whether the first process of the run started this one."""
 
     def __init__(self, locks: ExitStack, **kwargs: Any) -> None:
         self._locks = locks
@@ -67,6 +86,12 @@ class TrainingCLI(LightningCLI):
         parser.add_argument("--runs_dir", type=str, default="runs", help="Where all runs are written.")
         parser.add_argument("--resume", type=str | None, default=None, help="Continue this run's folder, or auto.")
         parser.add_argument("--profile", type=bool, default=False, help="Record where the time of a few steps goes.")
+        parser.add_argument(
+            "--rollbacks",
+            type=int,
+            default=0,
+            help="How often a run that stops being finite goes back to its newest checkpoint with halved step sizes.",
+        )
         parser.link_arguments("seed_everything", "model.init_args.seed", compute_fn=_seed)
         parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=_seed)
         parser.link_arguments("data.event_shape", "model.init_args.event_shape", apply_on="instantiate")
@@ -80,6 +105,8 @@ class TrainingCLI(LightningCLI):
         path = self.config[self.config.subcommand].ckpt_path
         if path is not None and path not in {"last", "best", "hpc", "registry"}:
             self._look_at(Path(path))
+        rollbacks = self.config[self.config.subcommand].rollbacks
+        require(rollbacks >= 0, f"rollbacks must be at least 0, found {rollbacks}.")
         interval = self.config[self.config.subcommand].trainer.val_check_interval
         require(
             interval is None or interval > 0,
@@ -106,14 +133,42 @@ class TrainingCLI(LightningCLI):
             kwargs["plugins"] = self._plugins()
             if config.resume:
                 config.resume = config.ckpt_path = None  # config.yaml is to start the run anew
+        callbacks = list(self.config_init[self.subcommand].trainer.callbacks or [])
         if config.trainer.enable_progress_bar is False:  # our own bar is one of the callbacks of every run
-            callbacks = self.config_init[self.subcommand].trainer.callbacks or []
-            kwargs["callbacks"] = [one for one in callbacks if not isinstance(one, ProgressBar)]
+            callbacks = [one for one in callbacks if not isinstance(one, ProgressBar)]
+        self.signals = StopSignals()
+        callbacks.append(self.signals)
         if config.profile:
-            callbacks = self.config_init[self.subcommand].trainer.callbacks or []
-            kwargs["callbacks"] = [*kwargs.get("callbacks", callbacks), StepProfiler()]
+            callbacks.append(StepProfiler())
             config.profile = False  # once is enough, when the run is resumed or started anew
-        return super().instantiate_trainer(**kwargs)
+        return super().instantiate_trainer(**kwargs, callbacks=callbacks)
+
+    def fit(self, **arguments: Any) -> None:
+        """Train; what the machine does to a run ends in one sentence.
+
+        Raises:
+            SpoiltRunError: when losses or parameters stopped being finite.
+            RunFailedError: when a run that had begun could not go on.
+            ProcessLostError: when another process of the run is gone.
+            KeyboardInterrupt: as it came; Lightning makes an exit code of it.
+        """
+        try:
+            self.trainer.fit(**arguments)
+        except NonFiniteError as error:
+            left = self.config[self.subcommand].rollbacks
+            launch = launch_of(self.trainer, self.is_started_by_first)
+            raise SpoiltRunError(str(error), self.run_folder, left, launch) from error
+        except FAULTS as error:
+            failure = failure_of(error, self.run_folder, self.signals.has_begun)
+            if failure is None:
+                raise
+            raise failure from error
+        except SIGTERMException:  # before training began, when nobody but Lightning listened
+            raise SystemExit(128 + signal.SIGTERM) from None
+        except SystemExit as error:
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
 
     def _plugins(self) -> list[Any]:
         """Those given, and our checkpoint files unless there are others."""
@@ -132,7 +187,7 @@ class TrainingCLI(LightningCLI):
             folder = Path(resume) if resume else claim_run_folder(config.runs_dir, config.experiment, config.version)
             self._locks.enter_context(held(folder))
             discard_unfinished(folder / "checkpoints")
-            os.environ[CLAIMED] = str(folder)
+            os.environ[CLAIMED], os.environ[FIRST] = str(folder), str(os.getpid())
         return folder
 
 
@@ -147,6 +202,7 @@ def train(args: ArgsType = None) -> TrainingCLI:
     words = sys.argv[1:] if args is None else args
     inherited = shared_run_folder()
     locks = ExitStack()
+    TrainingCLI.is_started_by_first = inherited is not None
     try:
         return TrainingCLI(
             locks,
@@ -171,9 +227,14 @@ def train(args: ArgsType = None) -> TrainingCLI:
         if claimed is not None and inherited is None:
             discard_unused(claimed)
         _raise_plainly(error)
+    except FAULTS as error:
+        failure = failure_of(error, shared_run_folder(), has_begun=False)
+        if failure is None:
+            raise
+        raise failure from error
     finally:
         locks.close()
-        for name in (CLAIMED, CHECKPOINT):
+        for name in (CLAIMED, CHECKPOINT) + ((FIRST,) if inherited is None else ()):
             os.environ.pop(name, None)
 
 
@@ -191,32 +252,57 @@ def _raise_plainly(error: Exception) -> NoReturn:
     raise error
 
 
-def _quieten() -> None:
-    """Silence what Lightning says about itself and what cannot be helped from here; warnings about the run stay."""
-    for name in (
-        "pytorch_lightning.utilities.rank_zero",
-        "pytorch_lightning.trainer.connectors.checkpoint_connector",
-        "lightning_fabric.utilities.seed",
-    ):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (
-        ".*does not have many workers.*",  # batches are made in memory, faster than they could be sent
-        ".*LeafSpec.*",  # Lightning 2.6 with torch 2.13
-        "Checkpoint directory .* exists and is not empty",  # as it should when a run is resumed
-        "Using ModelCheckpoint with manual optimization",  # the state after the step is what we want
-        "It is recommended to use .*sync_dist=True",  # what is logged on evaluation is equal on all processes
-    ):
-        warnings.filterwarnings("ignore", message=message)
-
-
 def main(args: ArgsType = None) -> None:
-    """The command: one sentence and exit code 2 for bad input, 3 for a run that stopped being finite."""
-    _quieten()
+    """The command.
+
+    Exit codes: 2 for bad input and 3 for a run that failed, each with one sentence; 128 and the signal's number for a
+    run that a signal stopped.
+    """
+    quieten_command()
+    words, environment = sys.argv[1:] if args is None else args, dict(os.environ)
+    is_started_by_first = shared_run_folder() is not None
+    if is_started_by_first:
+        watch_parent()
     try:
-        cli = train(args)
-        if cli.run_folder is not None and cli.trainer.is_global_zero:
-            print(f"run folder: {cli.run_folder}\nnext: python evaluate.py --run {cli.run_folder}")
+        cli = _train_and_go_back(words, environment)
     except MixnashError as error:
-        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        if _is_to_speak(error):
             print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2 if isinstance(error, InvalidInputError) else 3) from None
+        if isinstance(error, ProcessLostError) and dist.is_initialized():
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(FAILED)  # taking the exchange down may wait for whom it lost
+        raise SystemExit(2 if isinstance(error, InvalidInputError) else FAILED) from None
+    except KeyboardInterrupt:
+        raise SystemExit(128 + signal.SIGINT) from None
+    _say_goodbye(cli, is_started_by_first)
+
+
+def _train_and_go_back(words: ArgsType, environment: Mapping[str, str]) -> TrainingCLI:
+    while True:
+        try:
+            return train(words)
+        except SpoiltRunError as error:
+            given = words if isinstance(words, list) else []
+            words = go_back(error, given, environment, rank_zero_only.rank == 0)  # type: ignore[attr-defined]
+
+
+def _is_to_speak(error: MixnashError) -> bool:
+    """Processes meet most errors together, and the first one tells; what one meets alone, it has to tell itself."""
+    if isinstance(error, RunFailedError):
+        return True
+    rank: int = rank_zero_only.rank  # type: ignore[attr-defined]
+    return rank == 0 or (isinstance(error, ProcessLostError) and rank == 1 and is_orphan())
+
+
+def _say_goodbye(cli: TrainingCLI, is_started_by_first: bool) -> None:
+    """Where the run is; if a signal stopped it, how to go on, and the signal's exit code."""
+    stopped_by, folder = cli.signals.stopped_by, cli.run_folder
+    if folder is not None and cli.trainer.is_global_zero:
+        print(f"run folder: {folder}\nnext: python evaluate.py --run {folder}")
+    if stopped_by is not None:
+        if cli.trainer.is_global_zero:
+            advice = "" if folder is None else f": continue with --resume {folder}"
+            print(f"Stopped by {stopped_by.name} after step {cli.trainer.global_step}{advice}.", file=sys.stderr)
+        # The process that started this one gives the code; another one than 0 would make it end at once.
+        raise SystemExit(0 if is_started_by_first else 128 + stopped_by)

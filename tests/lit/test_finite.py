@@ -76,19 +76,24 @@ def positions(generators, critics, log_weights=(0.0, 0.0)):
     )
 
 
+def alone(player, rows):
+    """What all processes know if there is but one."""
+    return rows
+
+
 def test_positions_are_checked_particle_by_particle():
-    check_positions(positions([[1.0], [2.0]], [[1.0, 2.0], [3.0, 4.0]]), 5)
+    check_positions(positions([[1.0], [2.0]], [[1.0, 2.0], [3.0, 4.0]]), 5, alone)
     with pytest.raises(NonFiniteError, match="parameters of generator 1 are non-finite after step 4"):
-        check_positions(positions([[1.0], [INF]], [[1.0, 2.0]]), 5)
+        check_positions(positions([[1.0], [INF]], [[1.0, 2.0]]), 5, alone)
     with pytest.raises(NonFiniteError, match="parameters of critic 2 are non-finite after step 0"):
-        check_positions(positions([[1.0], [2.0]], [[1.0, 2.0], [3.0, 4.0], [5.0, NAN]]), 1)
+        check_positions(positions([[1.0], [2.0]], [[1.0, 2.0], [3.0, 4.0], [5.0, NAN]]), 1, alone)
 
 
 def test_log_weights_are_checked_too():
     profile = positions([[1.0], [2.0]], [[1.0, 2.0]])
     broken = profile.generators._replace(log_weights=torch.tensor([0.0, NAN]))
     with pytest.raises(NonFiniteError, match="generator 1"):
-        check_positions(profile._replace(generators=broken), 3)
+        check_positions(profile._replace(generators=broken), 3, alone)
 
 
 class Fault(pl.Callback):

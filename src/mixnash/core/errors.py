@@ -21,6 +21,10 @@ class ProcessLostError(MixnashError, RuntimeError):
     """Another process of the run ended or stopped answering."""
 
 
+class RunFailedError(MixnashError, RuntimeError):
+    """A run that had begun could not go on: no memory left, no room on the disk, data that vanished."""
+
+
 def require(condition: bool, message: str) -> None:
     """Raise `InvalidInputError(message)` unless `condition` holds.
 

@@ -41,6 +41,33 @@ class Constant(AbstractSchedule):
 
 
 @final
+class Scaled(AbstractSchedule):
+    """Another schedule times a constant factor: what a rollback makes of step sizes.
+
+    Args:
+        schedule: the other one, or a number.
+        factor: positive and finite.
+
+    Raises:
+        InvalidInputError: when the factor is outside its range.
+    """
+
+    def __init__(self, schedule: float | AbstractSchedule, factor: float) -> None:
+        require(0 < factor < math.inf, f"The factor of a scaled schedule must be positive and finite, found {factor}.")
+        self.schedule = schedule if isinstance(schedule, AbstractSchedule) else Constant(schedule)
+        self.factor = factor
+
+    def __call__(self, step: int) -> float:
+        """The other one's value times the factor."""
+        return self.factor * self.schedule(step)
+
+    def bounds(self) -> tuple[float, float]:
+        """The other one's, times the factor."""
+        low, high = self.schedule.bounds()
+        return self.factor * low, self.factor * high
+
+
+@final
 class Exponential(AbstractSchedule):
     r"""Geometric decay :math:`s_t = s_0 \, r^t`.
 

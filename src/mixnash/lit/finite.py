@@ -10,8 +10,8 @@ from mixnash.core.errors import NonFiniteError
 from mixnash.core.types import Player, Profile
 
 ADVICE = (
-    "Training stops here; checkpoints written before are intact. Lower the step size, or restrain the critic more "
-    "strongly."
+    "Training stops here; checkpoints written before are intact. Lower the step size, restrain the critic more "
+    "strongly, or let runs go back and halve their step sizes by themselves with --rollbacks N."
 )
 
 

@@ -25,6 +25,7 @@ from mixnash.lit.finite import FiniteGuard
 from mixnash.lit.particles import AveragedParams
 from mixnash.lit.torch_optimizers import (
     MakeOptimizer,
+    as_configured,
     check_optimizer,
     mean_over_processes,
     plain_optimizers,
@@ -188,6 +189,10 @@ class MGAN(AbstractGAN):
     def on_fit_start(self) -> None:
         """Refuse sample counts that cannot be shared evenly."""
         check_shares("samples_per_generator", self._samples(), self.trainer.world_size)
+
+    def on_train_start(self) -> None:
+        """Take the step sizes from the configuration, not from the checkpoint."""
+        as_configured(plain_optimizers(self))
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
         """The critic's updates and then the generators' one, on real samples [draws, B, *event]."""

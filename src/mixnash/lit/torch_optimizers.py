@@ -48,3 +48,12 @@ def plain_optimizers(module: pl.LightningModule) -> list[torch.optim.Optimizer]:
 def mean_over_processes(trainer: pl.Trainer, value: Tensor) -> Tensor:
     """The mean over all processes of a data-parallel run; the value itself if there is but one."""
     return value if trainer.world_size == 1 else torch.as_tensor(trainer.strategy.reduce(value, None, "mean"))
+
+
+def as_configured(optimizers: Iterable[torch.optim.Optimizer]) -> None:
+    """Give optimisers the step sizes that they were made with: restoring their states brought those of the checkpoint,
+    whatever the resumed run's configuration says.
+    """
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = optimizer.defaults["lr"]

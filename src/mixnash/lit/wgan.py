@@ -27,6 +27,7 @@ from mixnash.lit.finite import FiniteGuard
 from mixnash.lit.particles import AveragedParams
 from mixnash.lit.torch_optimizers import (
     MakeOptimizer,
+    as_configured,
     check_optimizer,
     mean_over_processes,
     plain_optimizers,
@@ -170,6 +171,10 @@ class WGAN(AbstractGAN):
         """
         data = self.datamodule
         data.whole_batches = has_uneven_shares({"batch_size": data.batch_size}, self.trainer.world_size, self._packing)
+
+    def on_train_start(self) -> None:
+        """Take the step sizes from the configuration, not from the checkpoint."""
+        as_configured(plain_optimizers(self))
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
         """One generator update with its critic updates, on real samples [draws, B, *event]."""

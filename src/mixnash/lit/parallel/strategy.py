@@ -5,10 +5,12 @@ from typing import Any, final
 
 import pytorch_lightning as pl
 from pytorch_lightning.strategies import DDPStrategy, StrategyRegistry
+from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from torch import Tensor
 
 from mixnash.core.errors import require
 from mixnash.lit.parallel.collectives import answered
+from mixnash.lit.parallel.launcher import WatchfulLauncher
 from mixnash.lit.parallel.mesh import Mesh, data_mesh, make_mesh
 
 
@@ -51,6 +53,12 @@ class PopulationStrategy(DDPStrategy):
         self._particle_ranks = particle_ranks
         self.mesh = Mesh()
         """Where this process is; known once processes have met."""
+
+    def _configure_launcher(self) -> None:
+        super()._configure_launcher()
+        if type(self._launcher) is _SubprocessScriptLauncher:
+            assert self.cluster_environment is not None
+            self._launcher = WatchfulLauncher(self.cluster_environment, self.num_processes, self.num_nodes)
 
     def setup_environment(self) -> None:
         """Meet the other processes."""
