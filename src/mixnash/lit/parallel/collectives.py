@@ -66,7 +66,7 @@ def sum_rows(everyones: Tensor, share: Share, group: dist.ProcessGroup, traffic:
     elsewhere = (share.total - share.count) * (everyones[:1].numel() * everyones.element_size())
     with answered(), traffic.exchange(elsewhere):
         dist.all_to_all_single(received, everyones.contiguous(), [share.count] * parts, counts, group=group)
-    return received.unflatten(0, (parts, share.count)).sum(0)
+    return received.reshape(parts, share.count, *everyones.shape[1:]).sum(0)
 
 
 def collect_rows(rows: Tensor, share: Share, group: dist.ProcessGroup) -> Tensor | None:
