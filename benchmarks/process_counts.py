@@ -4,7 +4,7 @@
 
 Every run is one of `train.py fit`, of 5 generators and 4 critics with learnt weights on batches of 30, so that little
 is shared out evenly. Reported are, against one process: the largest difference of an entry of any parameter, relative
-to the largest entry of its tensor, of the log-weights, and of the evaluation's scores; in float32 and in float64.
+to the largest entry of its tensor, of the log-weights, and of the scores of the evaluation; in float32 and float64.
 
 "sgd" moves by gradients as they are. "adam" divides them by their size: where a gradient is zero but for rounding, as
 that of a Wasserstein critic's last bias and of hidden units that are active on all samples, rounding becomes steps of

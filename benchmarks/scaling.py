@@ -251,7 +251,7 @@ def show(rank, name, report):
         print(name)
         for key, value in report.items():
             text = "  ".join(f"{one:.3g}" for one in value) if isinstance(value, list) else f"{value:,.4g}"
-            print(f"  {key:<24}{text}", flush=True)
+            print(f"  {key:<32}{text}", flush=True)
 
 
 def main():
