@@ -9,7 +9,8 @@ to the largest entry of its tensor, of the log-weights, and of the scores of the
 "sgd" moves by gradients as they are. "adam" divides them by their size: where a gradient is zero but for rounding, as
 that of a Wasserstein critic's last bias and of hidden units that are active on all samples, rounding becomes steps of
 full length in float32. Such parameters have no effect. So generators are reported apart as well, and critics by their
-scores up to a constant.
+scores up to a constant. "langevin" is plain Langevin dynamics. "fixed" are even runs with `fixed_parts: 4`, which
+processes that share the batch out repeat to the last bit, whatever the rule.
 """
 
 import argparse
@@ -35,7 +36,19 @@ ARMS = {
 }
 ADAM = {"class_path": "mixnash.core.rules.adam.Adam", "init_args": {"step_size": 1e-3, "beta1": 0.5, "beta2": 0.9}}
 SGD = {"class_path": "mixnash.core.rules.sgd.SGD", "init_args": {"step_size": 1e-2}}
-RULES = {"sgd": SGD, "adam": ADAM}
+LANGEVIN = {
+    "class_path": "mixnash.core.rules.langevin.Langevin",
+    "init_args": {"step_size": 1e-2, "temperature": 1e-6},
+}
+RULES = {"sgd": SGD, "langevin": LANGEVIN, "adam": ADAM}
+EVEN = (
+    "--data.init_args.batch_size=32",
+    "--model.init_args.generator_samples=8",
+    "--model.init_args.critic_samples=8",
+    "--model.init_args.fixed_parts=4",
+)
+FIXED_ARMS = {f"fixed, {name}": (ranks, (*words, *EVEN)) for name, (ranks, words) in list(ARMS.items())[:3]}
+"""One process, and two and four in data parallel."""
 WEIGHTS = {"class_path": "mixnash.core.rules.entropic.EntropicMirrorDescent", "init_args": {"step_size": 0.1}}
 
 
@@ -132,6 +145,21 @@ def compared(alone, other):
     }
 
 
+def compare(rule, precision, steps, arms):
+    """The runs of some arms against the first of them."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        first = None
+        for number, (name, (processes, words)) in enumerate(arms.items()):
+            typed = [*words, f"--trainer.precision={precision}"]
+            run = trained(Path(folder) / str(number), RULES[rule], steps, processes, typed)
+            first = first or run
+            rows.append({"rule": rule, "precision": precision, "run": name, **compared(first, run)})
+            texts = (f"{key} {one:.1e}" if isinstance(one, float) else f"{one}" for key, one in rows[-1].items())
+            print("  ".join(texts), flush=True)
+    return rows
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=100)
@@ -142,21 +170,8 @@ def main():
     results = []
     for rule in options.rules:
         for precision in options.precisions:
-            with tempfile.TemporaryDirectory() as folder:
-                runs = {
-                    name: trained(
-                        Path(folder) / str(number),
-                        RULES[rule],
-                        options.steps,
-                        processes,
-                        [*words, f"--trainer.precision={precision}"],
-                    )
-                    for number, (name, (processes, words)) in enumerate(ARMS.items())
-                }
-            for name, run in runs.items():
-                results.append({"rule": rule, "precision": precision, "run": name, **compared(runs["1 process"], run)})
-                texts = (f"{key} {one:.1e}" if isinstance(one, float) else f"{one}" for key, one in results[-1].items())
-                print("  ".join(texts), flush=True)
+            for arms in (ARMS, FIXED_ARMS):
+                results += compare(rule, precision, options.steps, arms)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(results, indent=1))
     print(f"written: {options.output}")

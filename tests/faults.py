@@ -61,7 +61,7 @@ class SpoilAt(pl.Callback):
 
 
 def _step_size(module: Any) -> float:
-    return float(module._dynamics.diagnostics(module._state)["generators/step_size"])
+    return float(module._stepper.diagnostics()["generators/step_size"])
 
 
 class FailAt(pl.Callback):

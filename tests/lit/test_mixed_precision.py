@@ -22,10 +22,11 @@ from mixnash.core.tree import flatten
 from mixnash.core.types import BOTH, Batch, Feedback, NetworkFunctions, Networks, Profile
 from mixnash.data.digits import Digits
 from mixnash.lit.loss_scaling import GROWTH_INTERVAL, START, LossScale
-from mixnash.lit.mixed_gan import PRECISION, STATE, MixedGAN
+from mixnash.lit.mixed_gan import MixedGAN
 from mixnash.lit.mixed_precision import NetworkPrecision, in_precision, scaled_inside
 from mixnash.lit.parallel.mesh import Mesh
 from mixnash.lit.parallel.traffic import Traffic
+from mixnash.lit.stepper import PRECISION, STATE
 from mixnash.networks.dcgan import DCGANCritic, DCGANGenerator
 from training import mixed_gan, ring, rules
 

@@ -102,7 +102,7 @@ def measured(module) -> int:
     gc.collect()
     with MemoryTrace() as trace:
         trace.hold([real, *module.state_dict().values()])
-        trace.hold(leaf for leaf in _leaves(module._state))
+        trace.hold(leaf for leaf in _leaves(module._stepper._state))
         module._advance(real)
     return trace.peak
 

@@ -1,7 +1,8 @@
 """What a `MixedGAN` refuses before it is built."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from mixnash.core.augmentations.base import AbstractAugmentation
 from mixnash.core.dynamics.base import AbstractDynamics
 from mixnash.core.errors import require
 from mixnash.core.games.augmented import AugmentedGame
@@ -78,6 +79,31 @@ def check_shared_batch(data_ranks: int, normalises_by_batches: bool) -> None:
     )
 
 
+def check_parts(
+    memory_limit: float | None, fixed_parts: int | None, generator: AbstractGenerator, critic: AbstractCritic
+) -> None:
+    """Refuse limits and parts that are none, and to split what cannot be split.
+
+    Raises:
+        InvalidInputError: when a number is out of range, both are given, or a network normalises by batches.
+    """
+    if memory_limit is None and fixed_parts is None:
+        return
+    require(
+        memory_limit is None or fixed_parts is None,
+        "memory_limit chooses the parts of evaluations by what fits, fixed_parts fixes them: give one of both.",
+    )
+    require(
+        memory_limit is None or memory_limit > 0,
+        f"memory_limit must be a positive number of GiB, found {memory_limit}.",
+    )
+    require(
+        fixed_parts is None or (fixed_parts >= 1 and fixed_parts & (fixed_parts - 1) == 0),
+        f"fixed_parts must be a power of two, found {fixed_parts}.",
+    )
+    check_splittable(generator, critic)
+
+
 def check_unwrapped(game: AbstractGame) -> None:
     """Refuse games around the game, which arguments of their own make.
 
@@ -86,6 +112,22 @@ def check_unwrapped(game: AbstractGame) -> None:
     """
     require(not isinstance(game, PackedGame), "Give the game itself, not a PackedGame, and set packing.")
     require(not isinstance(game, AugmentedGame), "Give the game itself, not an AugmentedGame, and set augmentation.")
+
+
+def as_played(
+    game: AbstractGame, packing: int, event_shape: Sequence[int], augmentation: AbstractAugmentation | None
+) -> AbstractGame:
+    """The game on packs if there is packing, on augmented samples if there is an augmentation.
+
+    Raises:
+        InvalidInputError: when the game is so already, or samples of that shape cannot be augmented.
+    """
+    check_unwrapped(game)
+    packed = game if packing == 1 else PackedGame(game, packing)
+    if augmentation is None:
+        return packed
+    augmentation.check(event_shape)
+    return AugmentedGame(packed, augmentation)
 
 
 def check_pairs(critic: AbstractCritic, generators: int) -> None:

@@ -8,51 +8,44 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from mixnash.core.accumulation import Accumulated
 from mixnash.core.augmentations.base import AbstractAugmentation
 from mixnash.core.dynamics.base import AbstractDynamics
 from mixnash.core.errors import require
 from mixnash.core.feedback import Evaluate, feedback
-from mixnash.core.games.augmented import AugmentedGame
 from mixnash.core.games.base import AbstractGame
-from mixnash.core.games.packed import PackedGame, packed_shape
+from mixnash.core.games.packed import packed_shape
 from mixnash.core.population import make_population, stack
 from mixnash.core.sections import section
-from mixnash.core.tree import Leaf, flatten, unflatten
-from mixnash.core.types import Batch, Feedback, Networks, Params, Player, Point, Profile, RuleState
+from mixnash.core.tree import Leaf
+from mixnash.core.types import Batch, Feedback, Networks, Params, Player, Point, Profile
 from mixnash.lit.base import AbstractGAN
-from mixnash.lit.compiled import compiled, evaluated_on
+from mixnash.lit.compiled import compiled
 from mixnash.lit.draws import paired, shuffled
 from mixnash.lit.finite import FiniteGuard
 from mixnash.lit.gradient_norms import draw_norms, gradient_norms, norm_metrics
 from mixnash.lit.imagined_training import ImaginedTraining
 from mixnash.lit.memory import check_copies_fit
 from mixnash.lit.mixed_checks import (
+    as_played,
     check_counts,
     check_pairs,
+    check_parts,
     check_sampled,
     check_separable,
     check_shared_batch,
-    check_splittable,
-    check_unwrapped,
 )
 from mixnash.lit.mixed_precision import NetworkPrecision, precision_of
 from mixnash.lit.parallel.holdings import Holdings
 from mixnash.lit.parallel.ownership import Ownership
 from mixnash.lit.parallel.strategy import mesh_of
 from mixnash.lit.particles import AveragedParams, ParticleStore
-from mixnash.lit.reduce import combine
-from mixnash.lit.step_memory import StepMemory, fitting_parts
+from mixnash.lit.step_memory import StepMemory
 from mixnash.lit.step_metrics import step_metrics
 from mixnash.lit.step_optimizer import StepOptimizer
-from mixnash.lit.step_oracles import StepOracles, default_samples, most_parts
+from mixnash.lit.step_oracles import StepOracles, default_samples
+from mixnash.lit.stepper import PRECISION, STATE, Place, Stepper
 from mixnash.networks.base import AbstractCritic, AbstractGenerator, functions_of, newly_made, parameters_of
 from mixnash.networks.normalizations import mixes_samples
-
-STATE = "mixnash_state"
-"""The key of the dynamics' state in a checkpoint."""
-PRECISION = "mixnash_precision"
-"""The key of the loss scale in a checkpoint; missing where there was none."""
 
 
 @final
@@ -80,13 +73,16 @@ class MixedGAN(AbstractGAN):
         augmentation: changes all samples, real and generated, before critics see them in training, see
             `AugmentedGame`; evaluation is without it. None for none.
         compile: whether networks go through `torch.compile` in training, see `lit.compiled`.
+        fixed_parts: M, a power of two that divides all sample counts: evaluations are made in M parts of the batch, so
+            that any power of two of processes, up to M, that share the batch out makes the same run bit for bit, see
+            `Pairwise`. None evaluates at once; then runs are equal but for rounding, which Adam enlarges.
         memory_limit: GiB that a step may take on one device, positive; evaluations are split into as many micro-batches
             and chunks of critics as that needs, see `Accumulated`. None evaluates at once, however much it takes.
 
     Raises:
         InvalidInputError: when a count is below 1, the decay outside [0, 1), more players are sampled than there are,
             what is to be augmented is no image, a critic of several generators normalises by batches, or a network
-            does whose batches are to be split.
+            does whose batches are to be split; when training starts, if fixed parts would not be equal.
     """
 
     def __init__(
@@ -108,6 +104,7 @@ class MixedGAN(AbstractGAN):
         augmentation: AbstractAugmentation | None = None,
         compile: bool = False,
         memory_limit: float | None = None,
+        fixed_parts: int | None = None,
     ) -> None:
         super().__init__()
         check_counts(
@@ -118,7 +115,7 @@ class MixedGAN(AbstractGAN):
         check_sampled({"generators": (sampled_generators, num_generators), "critics": (sampled_critics, num_critics)})
         self.automatic_optimization = False
         self.seed = seed
-        self._game, self._dynamics = _as_played(game, packing, event_shape, augmentation), dynamics
+        self._game, self._dynamics = as_played(game, packing, event_shape, augmentation), dynamics
         self._augmentation_draws = 0 if augmentation is None else augmentation.draws
         self._generator_samples, self._critic_samples, self._packing = generator_samples, critic_samples, packing
         self._sampled = sampled_generators, sampled_critics
@@ -130,10 +127,8 @@ class MixedGAN(AbstractGAN):
         generators = [generator(event_shape) for _ in range(num_generators)]
         critics = [critic(critic_shape) for _ in range(num_critics)]
         check_pairs(critics[0], num_generators)
-        if memory_limit is not None:
-            require(memory_limit > 0, f"memory_limit must be a positive number of GiB, found {memory_limit}.")
-            check_splittable(generators[0], critics[0])
-        self._memory_limit, self._parts = memory_limit, (1, 1)
+        check_parts(memory_limit, fixed_parts, generators[0], critics[0])
+        self._memory_limit, self._fixed_parts, self._parts = memory_limit, fixed_parts, (1, 1)
         self._normalises_by_batches = any(mixes_samples(one) for one in (generators[0], critics[0]))
         self._latent_dim = generators[0].latent_dim
         self._networks = Networks(functions_of(generators[0]), functions_of(critics[0]))
@@ -142,7 +137,7 @@ class MixedGAN(AbstractGAN):
         self.generators = ParticleStore(make_population(stack([parameters_of(one) for one in generators])))
         self.critics = ParticleStore(make_population(stack([parameters_of(one) for one in critics])))
         self.averaged = AveragedParams(self.generators.population().params, ema_decay)
-        self._state: RuleState = None
+        self._stepper: Stepper | None = None
         self._saved_state: dict[str, Leaf] | None = None
         self._saved_precision: dict[str, Any] = {}
         self._guard = FiniteGuard()
@@ -244,17 +239,20 @@ class MixedGAN(AbstractGAN):
 
     def on_fit_start(self) -> None:
         """Build the dynamics' state where the parameters are, or restore the saved one, and see that steps fit."""
-        self.datamodule.whole_batches = self._oracles.cuts_batches
-        profile = self.profile(averaged=False)
+        oracles, mesh, profile = self._oracles, mesh_of(self.trainer), self.profile(averaged=False)
+        self.datamodule.whole_batches = oracles.cuts_batches
         check_copies_fit(self._dynamics, profile, self.device)
-        self._parts = self._fitting_parts()
         self._precision = precision_of(self.trainer)
         self._precision.load_state_dict(self._saved_precision)
-        self._state = self._dynamics.init(profile)
-        if self._saved_state is not None:
-            owners = self._own.owners(self._dynamics, profile)
-            self._state = unflatten(self._state, self._own.cut(self._saved_state, owners))
-            self._saved_state = None
+        networks = self._networks, self._trained_networks
+        place = Place(mesh, self._own, self.traffic)
+        self._stepper = Stepper(
+            self._dynamics, oracles, networks, place, self._precision, self._guard, self._fixed_parts
+        )
+        if self._memory_limit is not None:
+            self._stepper.fit_into(self._memory_limit, self._imagined(), self._holdings.counts[1])
+        self._stepper.begin(profile, self._saved_state)
+        self._saved_state = None
 
     @property
     def _oracles(self) -> StepOracles:
@@ -277,27 +275,16 @@ class MixedGAN(AbstractGAN):
             self._own.shares,
         )
 
-    def _fitting_parts(self) -> tuple[int, int]:
-        if self._memory_limit is None:
-            return 1, 1
-        most = most_parts(self._oracles, self._holdings.counts[1], mesh_of(self.trainer).particle_ranks)
-        return fitting_parts(self._memory_of, self._memory_limit, *most)
-
     def step_memory(self) -> StepMemory:
         """By steps on tensors without contents, in the parameters' precision."""
-        return self._memory_of(*self._parts)
+        assert self._stepper is not None, "training has not begun"
+        return self._stepper.memory(self._imagined())
 
-    def _memory_of(self, micro_batches: int, critic_chunks: int) -> StepMemory:
-        training = ImaginedTraining(
-            self._dynamics,
-            self._oracles,
-            self._networks,
-            self.profile(averaged=False),
-            self._own,
-            self.event_shape,
-            self.draws_per_step,
+    def _imagined(self) -> ImaginedTraining:
+        profile, draws = self.profile(averaged=False), self.draws_per_step
+        return ImaginedTraining(
+            self._dynamics, self._oracles, self._networks, profile, self._own, self.event_shape, draws
         )
-        return training.memory(Accumulated(micro_batches, critic_chunks))
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
         """One step of the dynamics on real samples [draws, B, *event]."""
@@ -308,40 +295,25 @@ class MixedGAN(AbstractGAN):
             optimizer.step(closure=lambda: self._advance(batch))
 
     def _advance(self, real: Tensor) -> None:
-        step, oracles = self.global_step, self._oracles
-        plain, fast = (self._precision.around(one) for one in (self._networks, self._trained_networks))
-        evaluate = self._own.evaluated(Accumulated(*self._parts, self.evaluate))
-        evaluate = self._precision.watched(evaluated_on(fast, evaluate))
-        oracle = oracles.oracle(real, step, plain, evaluate, self._combined_and_watched)
-        rng = oracles.noise(self.device, step)
-        before = self._state
-        with section("dynamics"):
-            self._state, seen = self._dynamics.step(before, oracle, rng)
-        if not self._precision.accepts(mesh_of(self.trainer), self.traffic):
-            self._state = before
-        profile = self._dynamics.profile(self._state)
+        assert self._stepper is not None, "training has not begun"
+        steps = self.global_step + 1
+        profile, newcomers, seen = self._stepper.advance(real, steps - 1, self.evaluate)
         self.generators.assign(profile.generators)
         self.critics.assign(profile.critics)
-        newcomers = self._dynamics.newcomers(before, self._state)
         with section("average"):
-            self.averaged.update(profile.generators.params, step + 1, newcomers)
-        if self.is_log_step(step + 1):
+            self.averaged.update(profile.generators.params, steps, newcomers)
+        if self.is_log_step(steps):
             with section("logging"):
                 self._guard.check()
-                self._log_step(seen)
+                self._log_step(profile, seen, steps)
 
-    def _combined_and_watched(self, feedback: Feedback) -> Feedback:
-        combined = combine(feedback, mesh_of(self.trainer), self.traffic)
-        self._guard.watch(self.global_step, combined.values, combined.critic_losses)
-        return combined
-
-    def _log_step(self, seen: Feedback) -> None:
-        profile = self._dynamics.profile(self._state)
+    def _log_step(self, profile: Profile, seen: Feedback, steps: int) -> None:
+        assert self._stepper is not None
         positions = Point(profile.generators.params, profile.critics.params)
         norms = {player: self.everyones(player, own) for player, own in gradient_norms(seen, positions).items()}
-        draw_norms(norms, self.trainer.loggers, self.global_step + 1)
+        draw_norms(norms, self.trainer.loggers, steps)
         self.log_dict(step_metrics(profile, seen) | norm_metrics(norms))
-        self.log_dict({f"rules/{name}": value for name, value in self._dynamics.diagnostics(self._state).items()})
+        self.log_dict({f"rules/{name}": value for name, value in self._stepper.diagnostics().items()})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the dynamics' state; refuse to save a run that is no longer finite.
@@ -351,10 +323,8 @@ class MixedGAN(AbstractGAN):
         """
         super().on_save_checkpoint(checkpoint)
         checkpoint["state_dict"] = self._own.collected(checkpoint["state_dict"], self._holdings.owners())
-        if self._state is not None:
-            owners = self._own.owners(self._dynamics, self.profile(averaged=False))
-            checkpoint[STATE] = self._own.collected(flatten(self._state), owners)
-            checkpoint[PRECISION] = self._precision.state_dict()
+        if self._stepper is not None:
+            checkpoint.update(self._stepper.saved(self.profile(averaged=False)))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the dynamics' state until the device is known.
@@ -371,15 +341,3 @@ class MixedGAN(AbstractGAN):
         super().on_load_checkpoint(checkpoint)
         self._saved_state = checkpoint[STATE]
         self._saved_precision = checkpoint.get(PRECISION, {})
-
-
-def _as_played(
-    game: AbstractGame, packing: int, event_shape: Sequence[int], augmentation: AbstractAugmentation | None
-) -> AbstractGame:
-    """The game on packs if there is packing, on augmented samples if there is an augmentation."""
-    check_unwrapped(game)
-    packed = game if packing == 1 else PackedGame(game, packing)
-    if augmentation is None:
-        return packed
-    augmentation.check(event_shape)
-    return AugmentedGame(packed, augmentation)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mixnash.core.errors import require
 from mixnash.core.feedback import Evaluate, GameOracle
 from mixnash.core.games.base import AbstractGame
 from mixnash.core.random import Purpose, StepNoise, stream
@@ -47,12 +48,34 @@ class StepOracles(NamedTuple):
         Raises:
             InvalidInputError: when a count is no multiple of the packing, or some process would get nothing of it.
         """
-        counts = {
+        return has_uneven_shares(self._counts, self.data_ranks, self.packing)
+
+    @property
+    def _counts(self) -> dict[str, int]:
+        return {
             "batch_size": self.batch_size,
             "generator_samples": self.generator_samples,
             "critic_samples": self.critic_samples,
         }
-        return has_uneven_shares(counts, self.data_ranks, self.packing)
+
+    def check_equal_parts(self, parts: int) -> None:
+        """Refuse fixed parts of the batch that would not be equal, or that processes cannot share out equally.
+
+        Raises:
+            InvalidInputError: naming the sample count.
+        """
+        require(
+            parts % self.data_ranks == 0,
+            f"{self.data_ranks} processes cannot share out {parts} fixed parts of a batch equally: set fixed_parts to "
+            "a power of two that is at least as large, and use a power of two of processes.",
+        )
+        unit = parts * self.packing
+        for name, samples in self._counts.items():
+            require(
+                samples % unit == 0,
+                f"{name} must be a multiple of fixed_parts{'' if self.packing == 1 else ' times the packing'} "
+                f"({unit}), found {samples}. Set it to {-(-samples // unit) * unit}.",
+            )
 
     def oracle(
         self, real: Tensor, step: int, networks: Networks, evaluate: Evaluate, average: Callable[[Feedback], Feedback]

@@ -8,6 +8,7 @@ from mixnash.core.accumulation import Accumulated, micro_batches
 from mixnash.core.augmentations.colour import Colour
 from mixnash.core.augmentations.composed import Composed
 from mixnash.core.augmentations.cutout import Cutout
+from mixnash.core.dynamics.alternating import Alternating
 from mixnash.core.dynamics.simultaneous import Simultaneous
 from mixnash.core.errors import InvalidInputError
 from mixnash.core.feedback import GameOracle, feedback
@@ -18,12 +19,14 @@ from mixnash.core.games.non_saturating import NonSaturating
 from mixnash.core.games.packed import PackedGame
 from mixnash.core.games.relativistic import Relativistic
 from mixnash.core.games.wasserstein import Wasserstein
+from mixnash.core.pairwise import Pairwise
 from mixnash.core.population import weights
 from mixnash.core.random import StepNoise
+from mixnash.core.rules.adam import Adam
 from mixnash.core.rules.base import PlayerRules
 from mixnash.core.rules.entropic import EntropicMirrorDescent
 from mixnash.core.shares import share_of
-from mixnash.core.tree import flatten
+from mixnash.core.tree import flatten, map_leaves
 from mixnash.core.types import BOTH, CRITICS, GENERATORS, NOBODY, Feedback, Player
 from mixnash.lit.parallel.collectives import collect_rows, gather_rows, sum_rows
 from mixnash.lit.parallel.mesh import Mesh, make_mesh
@@ -120,18 +123,23 @@ def check_traffic():
     game, problem = cases()["relativistic pairing"]
     seen = own.evaluated(feedback)(game, problem.networks, own_part(problem, own), problem.batch, BOTH)
     sample = 8 * problem.batch.latent.shape[1] * 2  # bytes of one generator's samples
-    longest, mine = 2, own.shares[Player.GENERATOR].count
+    longest, mine = 2, own.shares[Player.GENERATOR].size
     assert traffic.bytes_sent == (longest + K - mine) * sample
     combine(seen, mesh, traffic)
     assert traffic.bytes_sent == (longest + K - mine) * sample + 8 * (K * L + K + L)
 
 
-def moved(dynamics, problem, game, mesh, own, steps=3):
-    """The state of a dynamics after some steps on the same draws."""
+def moved(dynamics, problem, game, mesh, own, steps=3, parts=None):
+    """The state of a dynamics after some steps on the same draws, evaluated at once or in fixed parts."""
+    evaluate = feedback if parts is None else Pairwise(parts // mesh.data_ranks)
     batch = micro_batches(problem.batch, mesh.data_ranks)[mesh.data_index]
     traffic = Traffic()
     oracle = GameOracle(
-        game, problem.networks, lambda _: batch, lambda seen: combine(seen, mesh, traffic), own.evaluated(feedback)
+        game,
+        problem.networks,
+        lambda _: batch,
+        lambda seen: combine(seen, mesh, traffic, pairwise=parts is not None),
+        own.evaluated(evaluate),
     )
     state = dynamics.init(own_part(problem, own))
     for step in range(steps):
@@ -163,6 +171,25 @@ def check_dynamics():
         torch.testing.assert_close(
             found, expected, rtol=1e-10, atol=1e-10, msg=lambda text, name=name: f"{name}: {text}"
         )
+
+
+def check_fixed_parts():
+    """Adam in float32, which makes whole steps of rounding: the same bits however many processes there are."""
+    adam = PlayerRules(Adam(1e-3, 0.5), EntropicMirrorDescent(0.3))
+    game, dynamics = Wasserstein(GradientPenalty(2.0)), Alternating(adam, adam, 2)
+    problem, batch = mlp_problem(K, L), gan_batch(K, (2,), real=16, latents=8)
+    single = {name: getattr(batch, name).float() for name in ("real", "latent", "anchor", "mix")}
+    profile = map_leaves(lambda _, leaf: leaf.float(), problem.profile)
+    problem = problem._replace(profile=profile, batch=batch._replace(**single))
+    alone = Ownership(Mesh(), K, L, Traffic())
+    expected = flatten(moved(dynamics, problem, game, Mesh(), alone, steps=20, parts=PROCESSES))
+    found = flatten(moved(dynamics, problem, game, make_mesh("cpu", 1), alone, steps=20, parts=PROCESSES))
+    assert all(torch.equal(torch.as_tensor(found[name]), torch.as_tensor(expected[name])) for name in expected)
+    at_once = flatten(moved(dynamics, problem, game, Mesh(), alone, steps=20))
+    assert not torch.equal(
+        at_once["generators/population/params/layers.0.weight"],
+        expected["generators/population/params/layers.0.weight"],
+    )
 
 
 def check_rows():
@@ -224,6 +251,7 @@ def everything():
     check_traffic()
     check_all_feedbacks()
     check_dynamics()
+    check_fixed_parts()
 
 
 @pytest.mark.distributed

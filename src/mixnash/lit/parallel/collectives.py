@@ -34,6 +34,19 @@ def sum_over(flat: Tensor, group: dist.ProcessGroup, traffic: Traffic) -> None:
         dist.all_reduce(flat, group=group)
 
 
+def sum_pairwise(flat: Tensor, group: dist.ProcessGroup, traffic: Traffic) -> Tensor:
+    """The sum of a tensor over a group of 2^m processes, (1 + 2) + (3 + 4) and so on in the order of the processes.
+
+    Everything is sent to everyone, so that the order does not depend on how a backend adds.
+    """
+    everyone = flat.new_empty(dist.get_world_size(group), flat.numel())
+    with answered(), traffic.exchange(flat.numel() * flat.element_size()):
+        dist.all_gather(list(everyone.unbind()), flat, group=group)
+    while len(everyone) > 1:
+        everyone = everyone[0::2] + everyone[1::2]
+    return everyone[0]
+
+
 def gather_rows(rows: Tensor, share: Share, group: dist.ProcessGroup, traffic: Traffic) -> Tensor:
     """All rows [total, ...] of which every process of a group holds its share [count, ...].
 
