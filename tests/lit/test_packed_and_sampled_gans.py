@@ -130,7 +130,8 @@ def test_shuffled_samples_are_the_same_ones_in_an_order_given_by_the_seed():
 def test_default_sample_counts_are_rounded_up_to_whole_packs(tmp_path):
     module = population(5, 1, packing=4)  # 24 / 5 is 4.8
     make_trainer(tmp_path, 1).fit(module, datamodule=ring())
-    assert module._sample_counts() == {"generator_samples": 8, "critic_samples": 8}
+    counts = module._oracles.counts
+    assert (counts["generator_samples"], counts["critic_samples"]) == (8, 8)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from typing import final
 
 import torch
 
-from mixnash.core.accumulation import Accumulated
 from mixnash.core.dynamics.base import AbstractDynamics
 from mixnash.core.feedback import Evaluate
 from mixnash.core.population import size
@@ -47,21 +46,26 @@ class ImaginedTraining:
         self._oracles = oracles._replace(data_index=0, shares=self._shares)
         self._profile = _of_size(profile, self._shares)
         self._means = _emptied(self._profile.generators.params)
-        own_batch = share_of(oracles.batch_size // oracles.packing, oracles.data_ranks, 0).size * oracles.packing
+        own_batch = (
+            share_of(oracles.batch_size // oracles.samples.packing, oracles.data_ranks, 0).size
+            * oracles.samples.packing
+        )
         samples = oracles.batch_size if oracles.cuts_batches else own_batch
         self._real = torch.empty(draws_per_step, samples, *event_shape, device=META)
 
-    def memory(self, evaluate: Accumulated) -> StepMemory:
+    def memory(self, evaluate: Evaluate, micro_batches: int = 1, critic_chunks: int = 1) -> StepMemory:
         """What a step takes.
 
         A dynamics that moves particles one by one makes two whole steps. Others look at numbers, which are not there:
         of them one evaluation for both players is taken, on top of their states, old and new.
 
         Args:
-            evaluate: how evaluations are split.
+            evaluate: evaluates in parts.
+            micro_batches: how many parts of the batch.
+            critic_chunks: how many parts of the critics.
         """
         found = self._memory(self._own.evaluated(evaluate, self._shares))
-        return found._replace(micro_batches=evaluate.micro_batches, critic_chunks=evaluate.critic_chunks)
+        return found._replace(micro_batches=micro_batches, critic_chunks=critic_chunks)
 
     def _memory(self, in_parts: Evaluate) -> StepMemory:
         if self._dynamics.is_separable:

@@ -42,7 +42,7 @@ from mixnash.lit.particles import AveragedParams, ParticleStore
 from mixnash.lit.step_memory import StepMemory
 from mixnash.lit.step_metrics import step_metrics
 from mixnash.lit.step_optimizer import StepOptimizer
-from mixnash.lit.step_oracles import StepOracles, default_samples
+from mixnash.lit.step_oracles import Samples, StepOracles
 from mixnash.lit.stepper import PRECISION, STATE, Place, Stepper
 from mixnash.networks.base import AbstractCritic, AbstractGenerator, functions_of, newly_made, parameters_of
 from mixnash.networks.normalizations import mixes_samples
@@ -116,9 +116,9 @@ class MixedGAN(AbstractGAN):
         self.automatic_optimization = False
         self.seed = seed
         self._game, self._dynamics = as_played(game, packing, event_shape, augmentation), dynamics
-        self._augmentation_draws = 0 if augmentation is None else augmentation.draws
-        self._generator_samples, self._critic_samples, self._packing = generator_samples, critic_samples, packing
-        self._sampled = sampled_generators, sampled_critics
+        self._packing, sampled = packing, (sampled_generators, sampled_critics)
+        draws = 0 if augmentation is None else augmentation.draws
+        self._samples = Samples(generator_samples, critic_samples, packing, sampled, draws)
         critic_shape = packed_shape(event_shape, packing)
         self._make = {
             Player.GENERATOR: lambda: generator(event_shape),
@@ -184,7 +184,7 @@ class MixedGAN(AbstractGAN):
         mesh = mesh_of(self.trainer)
         check_shared_batch(mesh.data_ranks, self._normalises_by_batches)
         if mesh.particle_ranks > 1:
-            check_separable(self._dynamics, self._sampled)
+            check_separable(self._dynamics, self._samples.sampled)
             self._holdings.share_out(mesh)
 
     @property
@@ -257,23 +257,10 @@ class MixedGAN(AbstractGAN):
     @property
     def _oracles(self) -> StepOracles:
         """What all steps have in common."""
-        mesh, data, (generators, _) = mesh_of(self.trainer), self.datamodule, self._holdings.counts
-        share = default_samples(data.batch_size, generators, self._packing)
-        return StepOracles(
-            self._game,
-            self.seed,
-            self._latent_dim,
-            generators,
-            self._generator_samples or share,
-            self._critic_samples or share,
-            data.batch_size,
-            self._sampled,
-            self._augmentation_draws,
-            self._packing,
-            mesh.data_index,
-            mesh.data_ranks,
-            self._own.shares,
-        )
+        mesh, (generators, _) = mesh_of(self.trainer), self._holdings.counts
+        where = mesh.data_index, mesh.data_ranks, self._own.shares
+        batch_size = self.datamodule.batch_size
+        return StepOracles(self._game, self.seed, self._latent_dim, generators, batch_size, self._samples, *where)
 
     def step_memory(self) -> StepMemory:
         """By steps on tensors without contents, in the parameters' precision."""

@@ -17,6 +17,33 @@ from mixnash.core.types import Feedback, Networks, Player
 from mixnash.lit.draws import StepDraws, has_uneven_shares
 
 
+class Samples(NamedTuple):
+    """How many samples evaluations see, and in which way."""
+
+    per_generator: int | None
+    """Latents per generator, over all processes, where the generators ask for gradients; B / K, rounded up, if None."""
+    per_generator_for_critics: int | None
+    """The same, where only the critics ask."""
+    packing: int
+    sampled: tuple[int | None, int | None]
+    """How many generators and critics are met in an evaluation; None for all."""
+    augmentation_draws: int
+
+    def counts(self, batch_size: int, generators: int) -> dict[str, int]:
+        """All numbers of samples over all processes, by the names of the arguments that they come from.
+
+        Args:
+            batch_size: B.
+            generators: K.
+        """
+        share = math.ceil(batch_size / (generators * self.packing)) * self.packing
+        return {
+            "batch_size": batch_size,
+            "generator_samples": self.per_generator or share,
+            "critic_samples": self.per_generator_for_critics or share,
+        }
+
+
 class StepOracles(NamedTuple):
     """Everything that all steps of a run have in common."""
 
@@ -25,16 +52,9 @@ class StepOracles(NamedTuple):
     latent_dim: int
     generators: int
     """K."""
-    generator_samples: int
-    """Latents per generator, over all processes, where the generators ask for gradients."""
-    critic_samples: int
-    """The same, where only the critics ask."""
     batch_size: int
-    """Real samples per draw, over all processes."""
-    sampled: tuple[int | None, int | None]
-    """How many generators and critics are met in an evaluation; None for all."""
-    augmentation_draws: int
-    packing: int
+    """B, real samples per draw, over all processes."""
+    samples: Samples
     data_index: int
     data_ranks: int
     """Which of the processes that share out the batch this is, and how many there are."""
@@ -48,15 +68,12 @@ class StepOracles(NamedTuple):
         Raises:
             InvalidInputError: when a count is no multiple of the packing, or some process would get nothing of it.
         """
-        return has_uneven_shares(self._counts, self.data_ranks, self.packing)
+        return has_uneven_shares(self.counts, self.data_ranks, self.samples.packing)
 
     @property
-    def _counts(self) -> dict[str, int]:
-        return {
-            "batch_size": self.batch_size,
-            "generator_samples": self.generator_samples,
-            "critic_samples": self.critic_samples,
-        }
+    def counts(self) -> dict[str, int]:
+        """All numbers of samples, over all processes."""
+        return self.samples.counts(self.batch_size, self.generators)
 
     def check_equal_parts(self, parts: int) -> None:
         """Refuse fixed parts of the batch that would not be equal, or that processes cannot share out equally.
@@ -69,11 +86,12 @@ class StepOracles(NamedTuple):
             f"{self.data_ranks} processes cannot share out {parts} fixed parts of a batch equally: set fixed_parts to "
             "a power of two that is at least as large, and use a power of two of processes.",
         )
-        unit = parts * self.packing
-        for name, samples in self._counts.items():
+        packing = self.samples.packing
+        unit = parts * packing
+        for name, samples in self.counts.items():
             require(
                 samples % unit == 0,
-                f"{name} must be a multiple of fixed_parts{'' if self.packing == 1 else ' times the packing'} "
+                f"{name} must be a multiple of fixed_parts{'' if packing == 1 else ' times the packing'} "
                 f"({unit}), found {samples}. Set it to {-(-samples // unit) * unit}.",
             )
 
@@ -90,7 +108,7 @@ class StepOracles(NamedTuple):
             average: completes a feedback over processes.
         """
         exact = GameOracle(self.game, networks, self.draws(real, step), average, evaluate)
-        return SampledOracle(exact, *self.sampled, stream(real.device, self.seed, Purpose.OPPONENTS, step))
+        return SampledOracle(exact, *self.samples.sampled, stream(real.device, self.seed, Purpose.OPPONENTS, step))
 
     def draws(self, real: Tensor, step: int) -> StepDraws:
         """The draws of a step; arguments as of `oracle`."""
@@ -100,14 +118,14 @@ class StepOracles(NamedTuple):
             step,
             self.latent_dim,
             self.generators,
-            self.generator_samples,
-            self.critic_samples,
+            self.counts["generator_samples"],
+            self.counts["critic_samples"],
             rank=self.data_index,
             world_size=self.data_ranks,
-            augmentation=self.augmentation_draws,
+            augmentation=self.samples.augmentation_draws,
             training=True,
             is_whole=self.cuts_batches,
-            packing=self.packing,
+            packing=self.samples.packing,
         )
 
     def noise(self, device: torch.device, step: int) -> StepNoise:
@@ -123,10 +141,5 @@ def most_parts(oracles: StepOracles, critics: int, particle_ranks: int) -> tuple
         critics: L.
         particle_ranks: processes that share the particles out.
     """
-    samples = min(oracles.batch_size, oracles.generator_samples, oracles.critic_samples)
-    return max(1, samples // (oracles.data_ranks * oracles.packing)), critics // particle_ranks
-
-
-def default_samples(batch_size: int, generators: int, packing: int) -> int:
-    """Latents per generator that together are as many as a batch, in whole packs: B / K, rounded up."""
-    return math.ceil(batch_size / (generators * packing)) * packing
+    fewest = min(oracles.counts.values())
+    return max(1, fewest // (oracles.data_ranks * oracles.samples.packing)), critics // particle_ranks

@@ -144,9 +144,11 @@ class Stepper:
             InvalidInputError: when the smallest parts take more.
         """
         most = most_parts(self._oracles, critics, self._place.mesh.particle_ranks)
-        self._parts = fitting_parts(lambda *parts: training.memory(Accumulated(*parts)), limit, *most)
+        self._parts = fitting_parts(lambda *parts: training.memory(Accumulated(*parts), *parts), limit, *most)
 
     def memory(self, training: ImaginedTraining) -> StepMemory:
         """What a step of this run takes, in the parameters' precision."""
-        parts = self._parts if self._fixed_parts is None else (self._fixed_parts // self._place.mesh.data_ranks, 1)
-        return training.memory(Accumulated(*parts))
+        if self._fixed_parts is None:
+            return training.memory(Accumulated(*self._parts), *self._parts)
+        parts = self._fixed_parts // self._place.mesh.data_ranks
+        return training.memory(Pairwise(parts), parts)
