@@ -102,7 +102,7 @@ def test_old_handlers_are_back_after_a_run_that_ended_well_or_badly(tmp_path):
 
 @pytest.mark.distributed
 @pytest.mark.slow
-@pytest.mark.parametrize(("strategy", "rank"), [("data_parallel", 0), ("particle_parallel", 1), ("ddp", 1)])
+@pytest.mark.parametrize(("strategy", "rank"), [("data_parallel", 0), ("particle_parallel", 1)])
 def test_both_processes_stop_after_the_same_step_although_one_is_told(strategy, rank, tmp_path):
     done = finished(*started(tmp_path, "cut", callback(step=5, rank=rank)), processes=2, strategy=strategy)
     assert done.returncode == 143, done.stderr
