@@ -35,7 +35,7 @@ from mixnash.lit.callbacks.stop_signals import StopSignals
 from mixnash.lit.checkpoint_files import discard_unfinished
 from mixnash.lit.checkpoint_plugin import CheckpointFiles
 from mixnash.lit.checkpoints import read_checkpoint
-from mixnash.lit.faults import FAULTS, failure_of
+from mixnash.lit.faults import FAULTS, causes_of, failure_of
 from mixnash.lit.jsonl_logger import JsonLinesLogger
 from mixnash.lit.parallel import strategy as _strategies  # noqa: F401  registers data_parallel and particle_parallel
 from mixnash.lit.parallel.watch import FAILED, FIRST, is_orphan, watch_parent
@@ -240,13 +240,11 @@ def train(args: ArgsType = None) -> TrainingCLI:
 
 def _raise_plainly(error: Exception) -> NoReturn:
     """Raise an error of ours that others wrapped, or what they say of the user's input as one sentence."""
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in causes_of(error):
         if isinstance(cause, MixnashError):
             raise cause from None
         if isinstance(cause, MisconfigurationException):
             raise InvalidInputError(" ".join(str(cause).split())) from error
-        cause = cause.__cause__ or cause.__context__
     if isinstance(error, ArgumentError):
         raise InvalidInputError(parse_sentence(str(error))) from error
     raise error

@@ -13,7 +13,7 @@ from faults import finished
 from image_files import pixels
 from mixnash.cli import main
 from mixnash.core.errors import InvalidInputError, NonFiniteError, ProcessLostError, RunFailedError
-from mixnash.lit.faults import failure_of
+from mixnash.lit.faults import causes_of, failure_of
 from mixnash.lit.jsonl_logger import JsonLinesLogger
 from training import tiny_config
 
@@ -161,6 +161,13 @@ def test_first_cause_counts_and_not_what_failed_while_ending():
     closing = OSError(errno.ENOSPC, "No space left on device")
     closing.__context__ = NonFiniteError("The loss became non-finite.")
     assert failure_of(closing, None, True) is closing.__context__
+
+
+def test_error_that_was_kept_and_raised_again_can_come_from_itself():
+    kept, other = OSError(errno.ENOSPC, "No space left on device"), ValueError("closed")
+    kept.__context__, other.__context__ = other, kept
+    assert list(causes_of(kept)) == [kept, other]
+    assert "No space left on device" in str(failure_of(other, None, True))
 
 
 def test_lost_process_is_recognised_in_exchanges_that_are_not_ours():

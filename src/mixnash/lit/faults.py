@@ -27,7 +27,7 @@ def failure_of(error: Exception, folder: Path | None, has_begun: bool) -> Mixnas
         folder: of the run, if it has one.
         has_begun: whether training had started: from then on, bad input is a failed run.
     """
-    causes = list(_causes(error))
+    causes = list(causes_of(error))
     for cause in causes:
         if isinstance(cause, InvalidInputError) and has_begun:
             return RunFailedError(f"The run stopped. {cause} {resume_advice(folder)}")
@@ -67,9 +67,15 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes_of(error: BaseException) -> Iterator[BaseException]:
+    """An error, what it came from, what that came from, and so on; each once.
+
+    Who keeps an error and raises it again, as TensorBoard's writer does, can close the chain to a circle.
+    """
+    seen: set[int] = set()
     cause: BaseException | None = error
-    while cause is not None:
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
         yield cause
         cause = cause.__cause__ or cause.__context__
 
