@@ -1,5 +1,6 @@
 """What the machine does to a run, as one sentence each: no memory, no room on the disk, lost data or processes."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,4 +95,7 @@ def _lost(error: BaseException) -> ProcessLostError:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    text = str(error)
+    if isinstance(error, OSError) and isinstance(error.filename, bytes):
+        text = str(OSError(error.errno, error.strerror, os.fsdecode(error.filename)))
+    return (text.strip().splitlines() or [type(error).__name__])[0][:200]
