@@ -141,7 +141,7 @@ def test_vanished_data_folder_ends_the_run_in_a_sentence(workers, tmp_path, caps
     assert line.startswith("error: The run stopped. ")
     assert "is not there (any more): put the file back" in line
     assert line.endswith(f"continue with --resume {tmp_path / 'runs' / 'tiny' / 'run'}.")
-    assert steps_saved(tmp_path) == 4
+    assert steps_saved(tmp_path) in {4, 8}  # workers have some batches more in hand
 
 
 def test_errors_of_the_code_are_nobody_elses_fault():
