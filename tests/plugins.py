@@ -91,7 +91,7 @@ from mixnash.core.rules.sgd import SGD
 from mixnash.core.rules.softmax_descent import SoftmaxDescent
 from mixnash.core.rules.still import Still
 from mixnash.core.rules.stochastic_gradient_hmc import StochasticGradientHMC
-from mixnash.core.schedules import Constant, Cosine, Exponential, Growth, Linear, Polynomial
+from mixnash.core.schedules import Constant, Cosine, Exponential, Growth, Linear, Polynomial, Scaled
 from mixnash.core.tree import flatten, map_leaves, unflatten
 from mixnash.core.types import Player
 from mixnash.networks.dcgan import DCGANCritic, DCGANGenerator
@@ -178,6 +178,7 @@ SCHEDULES = {
     Polynomial: lambda: Polynomial(0.3, 0.5, 4.0),
     Cosine: lambda: Cosine(0.3, 0.7, 10, 3),
     Linear: lambda: Linear(0.3, 0.7, 10, 3),
+    Scaled: lambda: Scaled(Cosine(0.6, 1.4, 10, 3), 0.5),
     Growth: lambda: Growth(1.0, 1.1, 7.0),
 }
 RULES = PlayerRules(Adam(0.05, 0.5), EntropicMirrorDescent(0.2)), PlayerRules(Langevin(0.05, 0.1), Frozen())
