@@ -110,7 +110,7 @@ BAD_WORDS = {
     "empty version": (["--version="], "version must be a plain folder name"),
     "gradients accumulated": (["--trainer.accumulate_grad_batches=2"], "accumulation is not supported"),
     "no device": (["--trainer.devices=0"], "devices='0'"),
-    "resume without a folder": (["--resume"], "'' is not a run folder: it has no config.yaml"),
+    "resume without a folder": (["--resume"], "--resume needs the folder of a run, or auto."),
     "resume of nothing": (["--resume", "nowhere"], "'nowhere' is not a run folder: it has no config.yaml"),
     "no evaluations": (["--trainer.val_check_interval=0"], "trainer.val_check_interval must be positive, found 0"),
     "resume and a checkpoint": (["--resume=r", "--ckpt_path=c"], "--resume names its checkpoint itself"),

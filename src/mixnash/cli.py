@@ -136,11 +136,11 @@ class TrainingCLI(LightningCLI):
         callbacks = list(self.config_init[self.subcommand].trainer.callbacks or [])
         if config.trainer.enable_progress_bar is False:  # our own bar is one of the callbacks of every run
             callbacks = [one for one in callbacks if not isinstance(one, ProgressBar)]
-        self.signals = StopSignals()
-        callbacks.append(self.signals)
         if config.profile:
             callbacks.append(StepProfiler())
             config.profile = False  # once is enough, when the run is resumed or started anew
+        self.signals = StopSignals()
+        callbacks.append(self.signals)  # behind all that may still refuse to begin
         return super().instantiate_trainer(**kwargs, callbacks=callbacks)
 
     def fit(self, **arguments: Any) -> None:
