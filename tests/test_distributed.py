@@ -168,19 +168,17 @@ def assert_goes_on(straight: Path, resumed: Path) -> None:
 @pytest.mark.filterwarnings("ignore:The dirpath has changed:UserWarning")  # as it should: another run goes on
 @pytest.mark.distributed
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["MixedGAN", "WGAN"])
-def test_two_processes_with_a_batch_of_15_train_like_one_and_one_goes_on(model, tmp_path):
-    odd = "--data.init_args.batch_size=15"
-    more = ["--model.init_args.critic_samples=3"] if model == "MixedGAN" else []
-    train(words(tmp_path, MODELS[model], "one", odd, *more))
-    done = train_with(2, words(tmp_path, MODELS[model], "two", odd, *more), DATA)
+def test_two_processes_of_a_wgan_with_a_batch_of_15_train_like_one_and_one_goes_on(tmp_path):
+    odd, model = "--data.init_args.batch_size=15", MODELS["WGAN"]
+    train(words(tmp_path, model, "one", odd))
+    done = train_with(2, words(tmp_path, model, "two", odd), DATA)
     assert done.returncode == 0, done.stderr
     first, second = held_by(tmp_path / "two", 0), held_by(tmp_path / "two", 1)
     assert_same(first, second)
     alone = held_by(tmp_path / "one", 0)
     assert largest_difference(first["state_dict"], alone["state_dict"]) < 1e-5
     cut = f"--ckpt_path={tmp_path / 'two' / 'cut.ckpt'}"
-    train(words(tmp_path, MODELS[model], "one after two", odd, *more, cut))
+    train(words(tmp_path, model, "one after two", odd, cut))
     assert_goes_on(tmp_path / "one", tmp_path / "one after two")
 
 
@@ -201,29 +199,14 @@ def test_two_processes_of_lightnings_ddp_end_equal_and_within_1e_5_of_one_proces
 
 @pytest.mark.distributed
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("model", "more", "strategy", "sentence"),
-    [
-        (
-            MODELS["MGAN"],
-            "--data.init_args.batch_size=15",
-            DATA,
-            "2 processes cannot share a batch of 15 samples equally: choose a multiple of 2 as batch_size.",
-        ),
-        (
-            MODELS["MixedGAN"],
-            "--model.init_args.num_critics=1",
-            PARTICLES,
-            "2 processes cannot share out 4 generators and 1 critics: each needs one of both. Give particle_ranks a "
-            "smaller number (see docs/scaling.md), use --trainer.strategy data_parallel, or raise num_generators or "
-            "num_critics.",
-        ),
-    ],
-    ids=["batch", "particles"],
-)
-def test_what_two_processes_cannot_share_is_refused_in_one_sentence(model, more, strategy, sentence, tmp_path):
-    done = train_with(2, words(tmp_path, model, "two", more), strategy)
+def test_what_two_processes_cannot_share_is_refused_in_one_sentence(tmp_path):
+    alone = "--model.init_args.num_critics=1"
+    done = train_with(2, words(tmp_path, MODELS["MixedGAN"], "two", alone), PARTICLES)
     assert done.returncode == 2, done.stderr
+    sentence = (
+        "2 processes cannot share out 4 generators and 1 critics: each needs one of both. Give particle_ranks a smaller "
+        "number (see docs/scaling.md), use --trainer.strategy data_parallel, or raise num_generators or num_critics."
+    )
     assert done.stderr.count(f"error: {sentence}\n") == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert not list((tmp_path / "two" / "tiny").iterdir())
