@@ -205,7 +205,8 @@ def test_what_two_processes_cannot_share_is_refused_in_one_sentence(tmp_path):
     assert done.returncode == 2, done.stderr
     sentence = (
         "2 processes cannot share out 4 generators and 1 critics: each needs one of both. Give particle_ranks a "
-        "smaller number (see docs/scaling.md), use --trainer.strategy data_parallel, or raise num_generators or num_critics."
+        "smaller number (see docs/scaling.md), use --trainer.strategy data_parallel, or raise num_generators or "
+        "num_critics."
     )
     assert done.stderr.count(f"error: {sentence}\n") == 1, done.stderr
     assert "Traceback" not in done.stderr
