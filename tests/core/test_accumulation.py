@@ -16,37 +16,27 @@ from mixnash.core.games.relativistic import Relativistic
 from mixnash.core.games.wasserstein import Wasserstein
 from mixnash.core.types import BOTH, CRITICS, GENERATORS, NOBODY, NetworkFunctions
 from plugins import ADVERSARIAL_GAMES, make
-from problems import augmented_problem, gan_batch, mlp_problem, tanh_problem
-
-EXACT = {"rtol": 0, "atol": 1e-12}
-
-
-def assert_same(got, expected):
-    for name, part in expected._asdict().items():
-        if part is None:
-            assert getattr(got, name) is None, name
-        else:
-            torch.testing.assert_close(getattr(got, name), part, **EXACT)
+from problems import assert_same_feedback, augmented_problem, gan_batch, mlp_problem, tanh_problem
 
 
 @pytest.mark.parametrize("parts", [(1, 1), (3, 1), (1, 3), (2, 4), (5, 2), (99, 99)])
 @pytest.mark.parametrize("kind", ADVERSARIAL_GAMES)
 def test_parts_add_up_to_one_evaluation(kind, parts):
     game, problem = make(ADVERSARIAL_GAMES, kind, ZeroCentredPenalty(1.5, 0.7)), mlp_problem(3, 4)
-    assert_same(Accumulated(*parts)(game, *problem, BOTH), feedback(game, *problem, BOTH))
+    assert_same_feedback(Accumulated(*parts)(game, *problem, BOTH), feedback(game, *problem, BOTH))
 
 
 @pytest.mark.parametrize("players", [GENERATORS, CRITICS, NOBODY])
 def test_parts_bring_gradients_of_those_who_ask(players):
     game, problem = Wasserstein(GradientPenalty(2.0, 0.4)), mlp_problem(3, 4)
-    assert_same(Accumulated(2, 3)(game, *problem, players), feedback(game, *problem, players))
+    assert_same_feedback(Accumulated(2, 3)(game, *problem, players), feedback(game, *problem, players))
 
 
 def test_parts_of_a_part_keep_its_shares():
     game, (networks, profile, batch) = Hinge(ZeroCentredPenalty(1.5, 0.7)), mlp_problem(3, 2)
     part = batch._replace(real_share=1.3, generated_share=0.6)
     expected = feedback(game, networks, profile, part, BOTH)
-    assert_same(Accumulated(3, 2)(game, networks, profile, part, BOTH), expected)
+    assert_same_feedback(Accumulated(3, 2)(game, networks, profile, part, BOTH), expected)
 
 
 @pytest.mark.parametrize("inner", [NonSaturating, Relativistic])
@@ -54,7 +44,7 @@ def test_parts_of_a_part_keep_its_shares():
 def test_packs_are_never_cut_and_a_rest_below_a_pack_is_left_out(inner, count):
     game = PackedGame(inner(GradientPenalty(2.0, 0.4)), 2)
     problem = tanh_problem(3, 2, packing=2)._replace(batch=gan_batch(3, (2,), real=11, latents=7))
-    assert_same(Accumulated(count, 2)(game, *problem, BOTH), feedback(game, *problem, BOTH))
+    assert_same_feedback(Accumulated(count, 2)(game, *problem, BOTH), feedback(game, *problem, BOTH))
 
 
 def test_packs_of_packs_stay_together():
@@ -64,13 +54,13 @@ def test_packs_of_packs_stay_together():
 def test_augmentation_is_cut_along_also_around_packs():
     game = AugmentedGame(PackedGame(Relativistic(ZeroCentredPenalty(1.5, 0.7)), 2), Colour())
     problem = augmented_problem(packing=2)
-    assert_same(Accumulated(2, 3)(game, *problem, BOTH), feedback(game, *problem, BOTH))
+    assert_same_feedback(Accumulated(2, 3)(game, *problem, BOTH), feedback(game, *problem, BOTH))
 
 
 def test_any_evaluation_can_be_split():
     game, problem = NonSaturating(GradientPenalty(2.0, 0.4)), mlp_problem(2, 3)
     split = Accumulated(2, 2, feedback_reference)
-    assert_same(split(game, *problem, BOTH), feedback_reference(game, *problem, BOTH))
+    assert_same_feedback(split(game, *problem, BOTH), feedback_reference(game, *problem, BOTH))
 
 
 def test_networks_see_one_part_at_a_time():

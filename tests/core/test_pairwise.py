@@ -11,17 +11,7 @@ from mixnash.core.games.relativistic import Relativistic
 from mixnash.core.games.wasserstein import Wasserstein
 from mixnash.core.pairwise import Pairwise, added, scaled
 from mixnash.core.types import BOTH, CRITICS, GENERATORS, NOBODY, Feedback
-from problems import augmented_problem, gan_batch, mlp_problem, tanh_problem
-
-EXACT = {"rtol": 0, "atol": 1e-12}
-
-
-def assert_same(got, expected):
-    for name, part in expected._asdict().items():
-        if part is None:
-            assert getattr(got, name) is None, name
-        else:
-            torch.testing.assert_close(getattr(got, name), part, **EXACT)
+from problems import assert_same_feedback, augmented_problem, gan_batch, mlp_problem, tanh_problem
 
 
 def even(problem, real=12, latents=8):
@@ -32,13 +22,15 @@ def even(problem, real=12, latents=8):
 @pytest.mark.parametrize("players", [BOTH, GENERATORS, CRITICS, NOBODY])
 def test_parts_add_up_to_one_evaluation(parts, players):
     game, problem = Wasserstein(GradientPenalty(2.0, 0.4)), even(mlp_problem(3, 4))
-    assert_same(Pairwise(parts)(game, *problem, players), feedback(game, *problem, players))
+    assert_same_feedback(Pairwise(parts)(game, *problem, players), feedback(game, *problem, players))
 
 
 def test_packs_stay_whole_and_any_evaluation_can_be_split():
     game = PackedGame(Relativistic(ZeroCentredPenalty(1.5, 0.7)), 2)
     problem = even(tanh_problem(3, 2, packing=2))
-    assert_same(Pairwise(2, feedback_reference)(game, *problem, BOTH), feedback_reference(game, *problem, BOTH))
+    assert_same_feedback(
+        Pairwise(2, feedback_reference)(game, *problem, BOTH), feedback_reference(game, *problem, BOTH)
+    )
 
 
 def test_answers_are_added_two_by_two():
