@@ -262,7 +262,10 @@ def attacked(training: Training, shape: Shape, attack: Attack) -> str:
     kept = training.kept()
     if kept < begun:
         raise FailedError(f"checkpoints went back from step {begun} to {kept}")
-    if attack.moment != "start" and kept < reached - reached % EVERY - EVERY * (attack.moment == "save"):
+    due = (
+        (reached - 1) // EVERY * EVERY
+    )  # what follows a step, its checkpoint included, is done before the next is logged
+    if attack.moment != "start" and kept < due:
         raise FailedError(f"step {reached} was reached, but the newest checkpoint is of step {kept}")
     if attack.number is signal.SIGTERM and attack.moment != "start" and (code not in {143, 0} or kept < reached):
         raise FailedError(f"SIGTERM at step {reached} left exit code {code} and a checkpoint of step {kept}")
